@@ -1,0 +1,1 @@
+//! Checks which room uses which.

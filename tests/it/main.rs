@@ -1,0 +1,1 @@
+//! larder as a whole, against registries that run in this process.
