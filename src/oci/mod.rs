@@ -1,0 +1,30 @@
+//! The vocabulary of the OCI distribution specification: values that cannot be wrong once they exist.
+//!
+//! Everything here is parsed at the edge, once, and knows nothing of sockets, files or policy. This room uses no
+//! other room.
+
+pub mod accept;
+pub mod condition;
+pub mod descriptor;
+pub mod digest;
+pub mod error_code;
+pub mod manifest;
+pub mod media_type;
+pub mod name;
+pub mod range;
+pub mod reference;
+pub mod upstream_name;
+pub mod verify;
+
+pub use accept::{Accept, VariantClass};
+pub use condition::EntityTags;
+pub use descriptor::{Descriptor, Platform};
+pub use digest::{Algorithm, Digest, DigestError};
+pub use error_code::{ErrorBody, ErrorCode};
+pub use manifest::{ManifestError, ManifestKind, ManifestView};
+pub use media_type::MediaType;
+pub use name::{NameError, RepositoryName};
+pub use range::{ByteRange, ContentRange, Unsatisfiable};
+pub use reference::{Reference, Tag, TagError};
+pub use upstream_name::{UpstreamName, UpstreamNameError, UpstreamPattern};
+pub use verify::{Measurer, Mismatch, VerifiedContent, Verifier};
