@@ -1,0 +1,5 @@
+//! larder: a caching pull-through proxy for container registries.
+
+pub mod oci;
+pub mod runtime;
+pub mod store;

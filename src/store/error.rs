@@ -1,0 +1,87 @@
+//! What can go wrong with a store, by what the caller can do about it. That something is absent is not an error.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::records::RecordKey;
+
+/// A failure of a store. Clones share their cause, since one failure reaches every joiner of a fill.
+#[derive(Clone, Debug, Error)]
+pub enum StoreError {
+    /// An expectation of a commit did not hold: read again and decide again.
+    #[error("the record {key} was changed by another")]
+    Conflict {
+        /// The first record that was not as expected.
+        key: RecordKey,
+    },
+    /// There is no room, or there would be less than the floor afterwards.
+    #[error(
+        "no room for {needed_bytes} more bytes: {free_bytes} are free, and {floor_bytes} have to stay free"
+    )]
+    NoSpace {
+        /// How much was to be written.
+        needed_bytes: u64,
+        /// How much is free.
+        free_bytes: u64,
+        /// How much has to stay free.
+        floor_bytes: u64,
+    },
+    /// The file system refused.
+    #[error("could not {action} {}", path.display())]
+    Io {
+        /// What was tried, as in "could not … the file".
+        action: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<io::Error>,
+    },
+    /// The record file refused.
+    #[error("could not {action} the records in {}", path.display())]
+    Records {
+        /// What was tried.
+        action: &'static str,
+        /// In which file.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// A blob became shorter while it was read.
+    #[error("the file {} ended early: it was changed by something else", path.display())]
+    Truncated {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// Another larder uses the folder.
+    #[error("the cache folder {} is in use by another larder (process {owner})", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+        /// What the lock file says of its owner.
+        owner: String,
+    },
+    /// The folder was written by a later version.
+    #[error("the cache folder {} was written by a newer larder ({found}); this one knows {known}", path.display())]
+    Newer {
+        /// The folder.
+        path: PathBuf,
+        /// What was found there.
+        found: String,
+        /// What this version uses.
+        known: String,
+    },
+}
+
+impl StoreError {
+    /// Describes a failure of the file system.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.into(),
+            source: Arc::new(source),
+        }
+    }
+}
