@@ -1,5 +1,6 @@
 //! larder: a caching pull-through proxy for container registries.
 
+pub mod addressing;
 pub mod oci;
 pub mod runtime;
 pub mod store;
