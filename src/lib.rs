@@ -3,4 +3,5 @@
 pub mod addressing;
 pub mod oci;
 pub mod runtime;
+pub mod server;
 pub mod store;
