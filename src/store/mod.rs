@@ -3,9 +3,13 @@
 //! Two traits, because the two kinds of data want different things: content is large, never changes and can be fetched
 //! again; records are small, change, and are compared when they do. Nothing here knows why something is kept.
 
+mod blocking;
 pub mod content;
 pub mod error;
+pub mod lease;
 pub mod records;
+pub mod space;
+pub mod spool;
 
 use std::fmt::Debug;
 
@@ -14,7 +18,10 @@ use futures_util::stream::BoxStream;
 
 pub use content::{ContentReader, FileSlice, OpenBlob, Opened, Piece, StoredBlob};
 pub use error::StoreError;
+pub use lease::LeaseTable;
 pub use records::{Change, Edit, Expect, Record, RecordKey, Version};
+pub use space::{Space, SpaceFloor};
+pub use spool::{Intervals, Spool, SpoolArea, VerifiedSpool};
 
 use crate::oci::{ByteRange, Digest};
 
@@ -25,6 +32,35 @@ pub enum Durability {
     Durable,
     /// Some time later: what is lost can be fetched again.
     Eventual,
+}
+
+/// Keeps blobs: content that never changes, found by its digest.
+#[async_trait]
+pub trait BlobStore: Debug + Send + Sync + 'static {
+    /// Opens a range of a blob, all of it for `None`. Returns `None` when the blob is not kept.
+    ///
+    /// What comes out is what the digest names, or was when it came in; a store that finds out otherwise does not have
+    /// the blob.
+    async fn open(
+        &self,
+        digest: &Digest,
+        range: Option<ByteRange>,
+    ) -> Result<Option<OpenBlob>, StoreError>;
+
+    /// Returns the size of a blob, `None` when it is not kept.
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError>;
+
+    /// Makes a verified spool a blob, visible on return. When the blob is there already, the spool is thrown away.
+    ///
+    /// A blob is there as a whole or not at all, whatever happens meanwhile. Dropping the future does not undo what was
+    /// begun.
+    async fn adopt(&self, spool: VerifiedSpool, durability: Durability) -> Result<(), StoreError>;
+
+    /// Removes a blob; fine when it is not there. Readers that have it open go on.
+    async fn remove(&self, digest: &Digest) -> Result<(), StoreError>;
+
+    /// Returns all blobs, in no certain order. What is adopted or removed meanwhile may or may not be among them.
+    fn list(&self) -> BoxStream<'static, Result<StoredBlob, StoreError>>;
 }
 
 /// Keeps records.

@@ -1,0 +1,143 @@
+//! How much room a file system has, and how much of it has to stay free.
+
+use std::io;
+use std::path::Path;
+
+use super::error::StoreError;
+
+/// The room of a file system, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// How large it is.
+    pub total: u64,
+    /// How much of it this process may still use.
+    pub free: u64,
+}
+
+impl Space {
+    /// Asks the file system that has this file or folder. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it does not say.
+    pub fn of(path: &Path) -> Result<Self, StoreError> {
+        let found = rustix::fs::statvfs(path)
+            .map_err(|error| StoreError::io("ask for the free space of", path, error.into()))?;
+        Ok(Self {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            free: found.f_bavail.saturating_mul(found.f_frsize),
+        })
+    }
+}
+
+/// How many bytes of a file system have to stay free whatever is fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceFloor(u64);
+
+impl SpaceFloor {
+    /// What a machine needs to go on working, on file systems large enough for it.
+    const USUAL: u64 = 10 << 30;
+
+    /// Keeps this many bytes free.
+    pub fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns what is kept free where nothing else is said: the larger of 5 % and 10 GiB, at most a quarter.
+    pub fn usual(total: u64) -> Self {
+        Self((total / 20).max(Self::USUAL).min(total / 4))
+    }
+
+    /// Returns how many bytes are kept free.
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+
+    /// Agrees to so many more bytes on the file system that has this path. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSpace`] when less than the floor would be left.
+    pub(super) fn admit(self, path: &Path, needed: u64) -> Result<(), StoreError> {
+        let free = Space::of(path)?.free;
+        if needed == 0 || free.saturating_sub(needed) >= self.0.max(1) {
+            Ok(())
+        } else {
+            Err(self.no_space(needed, free))
+        }
+    }
+
+    /// Describes a write that failed: a full file system is told from other failures.
+    pub(super) fn describe(
+        self,
+        action: &'static str,
+        path: &Path,
+        needed: u64,
+        error: io::Error,
+    ) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let free = Space::of(path).map_or(0, |space| space.free);
+                self.no_space(needed, free)
+            }
+            _ => StoreError::io(action, path, error),
+        }
+    }
+
+    fn no_space(self, needed: u64, free: u64) -> StoreError {
+        StoreError::NoSpace {
+            needed_bytes: needed,
+            free_bytes: free,
+            floor_bytes: self.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_floor_fits_the_file_system() {
+        const GIB: u64 = 1 << 30;
+        for (total, floor) in [
+            (0, 0),
+            (4 * GIB, GIB),
+            (40 * GIB, 10 * GIB),
+            (100 * GIB, 10 * GIB),
+            (1000 * GIB, 50 * GIB),
+        ] {
+            assert_eq!(SpaceFloor::usual(total).bytes(), floor, "{total}");
+        }
+    }
+
+    #[test]
+    fn what_would_cross_the_floor_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = Space::of(folder.path()).unwrap().free;
+        SpaceFloor::new(0).admit(folder.path(), 1).unwrap();
+        let floor = SpaceFloor::new(free * 2);
+        let refused = floor.admit(folder.path(), 1).unwrap_err();
+        let StoreError::NoSpace { floor_bytes, .. } = refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(floor_bytes, free * 2);
+        floor.admit(folder.path(), 0).unwrap();
+    }
+
+    #[test]
+    fn a_full_file_system_is_told_from_a_broken_one() {
+        let floor = SpaceFloor::new(7);
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            let full = floor.describe("write", Path::new("/"), 5, kind.into());
+            assert!(matches!(
+                full,
+                StoreError::NoSpace {
+                    needed_bytes: 5,
+                    floor_bytes: 7,
+                    ..
+                }
+            ));
+        }
+        let broken = floor.describe("write", Path::new("/"), 5, io::ErrorKind::Other.into());
+        assert!(matches!(broken, StoreError::Io { .. }));
+    }
+}
