@@ -4,9 +4,12 @@
 //! again; records are small, change, and are compared when they do. Nothing here knows why something is kept.
 
 mod blocking;
+#[cfg(test)]
+mod conformance;
 pub mod content;
 pub mod error;
 pub mod lease;
+pub mod memory;
 pub mod records;
 pub mod space;
 pub mod spool;

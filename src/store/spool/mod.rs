@@ -161,6 +161,11 @@ impl VerifiedSpool {
     pub fn file(&self) -> &Arc<File> {
         &self.staged.file
     }
+
+    /// Returns where the file is until a store moves it.
+    pub(super) fn path(&self) -> PathBuf {
+        self.staged.path()
+    }
 }
 
 /// The file of a spool. Its files go away with it, unless they are kept.
