@@ -8,6 +8,7 @@ mod blocking;
 mod conformance;
 pub mod content;
 pub mod error;
+pub mod faulty;
 pub mod lease;
 pub mod memory;
 pub mod records;
