@@ -49,6 +49,20 @@ pub enum StoreError {
         /// Why not.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// A record file that cannot be made again is missing or not what was written. Nothing is done without a person.
+    #[error(
+        "the records in {} are damaged: to go back to the last start, put {} in their place; to do without them, move both away",
+        path.display(),
+        snapshot.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Its copy from the last start.
+        snapshot: PathBuf,
+        /// What is wrong with it.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
     /// A blob became shorter while it was read.
     #[error("the file {} ended early: it was changed by something else", path.display())]
     Truncated {
@@ -79,6 +93,19 @@ impl StoreError {
     /// Describes a failure of the file system.
     pub fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {
+            action,
+            path: path.into(),
+            source: Arc::new(source),
+        }
+    }
+
+    /// Describes a failure of a record file.
+    pub fn records(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Records {
             action,
             path: path.into(),
             source: Arc::new(source),

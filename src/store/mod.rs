@@ -7,6 +7,7 @@ mod blocking;
 #[cfg(test)]
 mod conformance;
 pub mod content;
+pub mod disk;
 pub mod error;
 pub mod faulty;
 pub mod lease;
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
 pub use content::{ContentReader, FileSlice, OpenBlob, Opened, Piece, StoredBlob};
+pub use disk::DiskStore;
 pub use error::StoreError;
 pub use lease::LeaseTable;
 pub use records::{Change, Edit, Expect, Record, RecordKey, Version};

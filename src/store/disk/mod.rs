@@ -1,0 +1,116 @@
+//! The store in a folder of this machine: blobs and spools are files, records are in two redb files.
+
+mod blobs;
+mod layout;
+mod lock;
+mod records;
+mod stamp;
+mod sync;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use blobs::DiskBlobs;
+pub use records::DiskRecords;
+
+use self::layout::Layout;
+use self::lock::FolderLock;
+use super::blocking::blocking;
+use super::error::StoreError;
+use super::space::{Space, SpaceFloor};
+use super::spool::SpoolArea;
+use crate::runtime::{Clock, Tasks};
+
+/// Where a store is, and how much of the file system it leaves alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The folder. It is made when it is missing.
+    pub path: PathBuf,
+    /// How many bytes have to stay free; `None` for [`SpaceFloor::usual`].
+    pub min_free: Option<u64>,
+}
+
+/// A folder in use by this process alone. It stays so until the store and all that came out of it are dropped.
+#[derive(Clone, Debug)]
+pub struct DiskStore {
+    /// Content by digest.
+    pub blobs: Arc<DiskBlobs>,
+    /// The growing files of fills.
+    pub spools: SpoolArea,
+    /// Records that can be fetched again: they may be gone at the next start.
+    pub cache_records: Arc<DiskRecords>,
+    /// Records that cannot: what was committed as durable stays.
+    pub hosted_records: Arc<DiskRecords>,
+    layout: Layout,
+    floor: SpaceFloor,
+    tasks: Tasks,
+}
+
+impl DiskStore {
+    /// Opens the store in a folder, or makes one. Nothing is repaired by hand after a crash, and no blob is looked at.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another larder has the folder, [`StoreError::Newer`] when a later version wrote it,
+    /// [`StoreError::Damaged`] when the hosted records are not what was written, others when the folder cannot be
+    /// used.
+    pub async fn open(settings: &Settings, tasks: Tasks, clock: Clock) -> Result<Self, StoreError> {
+        let settings = settings.clone();
+        let opening = tasks.clone();
+        let open = move || Self::open_folder(&settings, opening, clock);
+        let store = blocking(&tasks, open).await?;
+        let swept = store.spools.sweep().await?;
+        if swept.kept + swept.removed > 0 {
+            tracing::info!(
+                resumable = swept.kept,
+                removed = swept.removed,
+                "swept what unfinished fills left over"
+            );
+        }
+        Ok(store)
+    }
+
+    /// Returns how large the file system is and how much of it is free.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when it does not say.
+    pub async fn space(&self) -> Result<Space, StoreError> {
+        let root = self.layout.root().to_owned();
+        blocking(&self.tasks, move || Space::of(&root)).await
+    }
+
+    /// Returns how much has to stay free.
+    pub fn floor(&self) -> SpaceFloor {
+        self.floor
+    }
+
+    fn open_folder(settings: &Settings, tasks: Tasks, clock: Clock) -> Result<Self, StoreError> {
+        let layout = Layout::new(&settings.path);
+        let root = layout.root();
+        sync::create_folder(root)
+            .map_err(|error| StoreError::io("create the folder", root, error))?;
+        layout.refuse_newer()?;
+        let lock = Arc::new(FolderLock::take(&layout)?);
+        let floor = match settings.min_free {
+            Some(bytes) => SpaceFloor::new(bytes),
+            None => SpaceFloor::usual(Space::of(layout.root())?.total),
+        };
+        let spools = SpoolArea::open(&layout.staging(), floor, tasks.clone(), clock)?;
+        let cache_records = DiskRecords::open_cache(&layout, tasks.clone(), Arc::clone(&lock))?;
+        let cache_records = Arc::new(cache_records);
+        let hosted_records = DiskRecords::open_hosted(&layout, tasks.clone(), Arc::clone(&lock))?;
+        let records = Arc::clone(&cache_records);
+        let blobs = DiskBlobs::new(layout.clone(), tasks.clone(), records, lock);
+        Ok(Self {
+            blobs: Arc::new(blobs),
+            spools,
+            cache_records,
+            hosted_records: Arc::new(hosted_records),
+            layout,
+            floor,
+            tasks,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
