@@ -5,3 +5,4 @@ pub mod oci;
 pub mod runtime;
 pub mod server;
 pub mod store;
+pub mod upstream;

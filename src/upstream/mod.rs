@@ -1,0 +1,24 @@
+//! Other registries: how to find, ask and read them, in spite of redirects, tokens, broken connections and bad days.
+//!
+//! An [`Upstream`] is asked for manifests and blobs of one registry, through its endpoints in order. Each request passes
+//! the budget of the upstream, shows an anonymous token where one is wanted, follows redirects within the rules of
+//! trust, and is tried again when that may help. A [`BlobTransfer`] goes on by itself after a break.
+//!
+//! Nothing here knows what is cached, and nothing is verified here: bytes are only as good as the digest that the caller
+//! checks.
+
+pub mod endpoint_url;
+pub mod error;
+pub mod registry;
+pub mod resume;
+pub mod retry;
+pub mod settings;
+pub mod upstreams;
+
+pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use error::{Phase, TrustRule, UpstreamError};
+pub use registry::{BlobHead, FetchedManifest, ManifestHead, TransferRange, Upstream};
+pub use resume::BlobTransfer;
+pub use retry::Schedule;
+pub use settings::{EndpointSettings, Limits, Settings};
+pub use upstreams::{TlsError, Upstreams};
