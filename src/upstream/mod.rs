@@ -15,6 +15,9 @@ pub mod retry;
 pub mod settings;
 pub mod upstreams;
 
+mod redirect;
+mod trust;
+
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{Phase, TrustRule, UpstreamError};
 pub use registry::{BlobHead, FetchedManifest, ManifestHead, TransferRange, Upstream};
