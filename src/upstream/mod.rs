@@ -13,10 +13,14 @@ pub mod registry;
 pub mod resume;
 pub mod retry;
 pub mod settings;
+pub mod tls;
 pub mod upstreams;
 
+mod connect;
 mod redirect;
+mod refusal;
 mod trust;
+mod wire;
 
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{Phase, TrustRule, UpstreamError};

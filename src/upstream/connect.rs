@@ -1,0 +1,227 @@
+//! Connections: made within bounds of time, to admitted addresses only, and kept for the next request.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Empty;
+use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioTimer;
+use rustls::ClientConfig;
+use tower_service::Service;
+
+use super::error::Phase;
+use super::settings::Limits;
+use super::trust::Reach;
+use crate::runtime::Tasks;
+
+/// Makes requests to addresses within one reach.
+pub(super) type HttpClient = Client<Connector, Empty<Bytes>>;
+type Connector = Bounded<HttpsConnector<Bounded<HttpConnector<Guard>>>>;
+type BoxError = Box<dyn Error + Send + Sync>;
+type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+/// The clients of one endpoint. Each reach has its own connections, so that none is used for what it was not judged for.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    public: HttpClient,
+    private: HttpClient,
+    anywhere: HttpClient,
+}
+
+impl Clients {
+    /// How long a connection is kept without use: shorter than servers and middleboxes usually do (60 s and more).
+    const IDLE: Duration = Duration::from_secs(50);
+    /// How many unused connections are kept to one host: what one client pulls with at once.
+    const MAX_IDLE: usize = 16;
+    /// The most that is read from a connection at once, and the longest head of an answer. On loopback a read brings
+    /// about 110 KB, whatever is offered; between 64 KiB and 1 MiB no difference was measured.
+    const READ_BUFFER: usize = 256 << 10;
+    /// HTTP/2 windows of one stream and of a connection: 40 MB/s a stream at 100 ms, and memory stays bounded.
+    const WINDOWS: (u32, u32) = (4 << 20, 16 << 20);
+
+    /// Makes clients that have no connection yet.
+    pub(super) fn new(tls: &Arc<ClientConfig>, limits: &Limits, tasks: &Tasks) -> Self {
+        let client = |reach| Self::client(Guard { reach }, tls, limits, tasks);
+        Self {
+            public: client(Reach::Public),
+            private: client(Reach::Private),
+            anywhere: client(Reach::Anywhere),
+        }
+    }
+
+    /// Returns the client for a reach.
+    pub(super) fn reaching(&self, reach: Reach) -> &HttpClient {
+        match reach {
+            Reach::Public => &self.public,
+            Reach::Private => &self.private,
+            Reach::Anywhere => &self.anywhere,
+        }
+    }
+
+    fn client(guard: Guard, tls: &Arc<ClientConfig>, limits: &Limits, tasks: &Tasks) -> HttpClient {
+        let mut tcp = HttpConnector::new_with_resolver(guard);
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(Duration::from_secs(30)));
+        // Shared out among the addresses of a name, so that a dead one does not take it all.
+        tcp.set_connect_timeout(Some(limits.connect));
+        let tcp = Bounded {
+            service: tcp,
+            at_most: limits.connect,
+            phase: Phase::Connect,
+        };
+        let names = Arc::new(DefaultServerNameResolver::default());
+        let connector = Bounded {
+            service: HttpsConnector::new(tcp, tls.clone(), false, names),
+            at_most: limits.connect + limits.tls,
+            phase: Phase::Tls,
+        };
+        let (stream_window, connection_window) = Self::WINDOWS;
+        Client::builder(Executor(tasks.clone()))
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Self::IDLE)
+            .pool_max_idle_per_host(Self::MAX_IDLE)
+            .http1_max_buf_size(Self::READ_BUFFER)
+            .http2_initial_stream_window_size(stream_window)
+            .http2_initial_connection_window_size(connection_window)
+            .http2_keep_alive_interval(Duration::from_secs(20))
+            .build(connector)
+    }
+}
+
+/// Runs what hyper spawns among our tasks.
+#[derive(Clone)]
+struct Executor(Tasks);
+
+impl<F> hyper::rt::Executor<F> for Executor
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(self.0.spawn("upstream connection", future));
+    }
+}
+
+/// A service that has to be done in time.
+#[derive(Clone)]
+pub(super) struct Bounded<S> {
+    service: S,
+    at_most: Duration,
+    phase: Phase,
+}
+
+impl<S> Service<Uri> for Bounded<S>
+where
+    S: Service<Uri, Error: Into<BoxError>, Future: Send + 'static>,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<S::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.service.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        let (at_most, phase) = (self.at_most, self.phase);
+        let connecting = self.service.call(target);
+        Box::pin(async move {
+            match tokio::time::timeout(at_most, connecting).await {
+                Ok(done) => done.map_err(Into::into),
+                Err(_) => Err(TimedOut(phase).into()),
+            }
+        })
+    }
+}
+
+/// A phase of connecting was not done in time.
+#[derive(Debug)]
+pub(super) struct TimedOut(pub(super) Phase);
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "took too long {}", self.0)
+    }
+}
+
+impl Error for TimedOut {}
+
+/// Resolves names, and passes on the addresses within a reach only.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    reach: Reach,
+}
+
+impl Service<Name> for Guard {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let reach = self.reach;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let admitted: Vec<_> = found
+                .iter()
+                .copied()
+                .filter(|address| reach.admits(address.ip()))
+                .collect();
+            if admitted.is_empty() && !found.is_empty() {
+                return Err(OutOfReach.into());
+            }
+            Ok(admitted.into_iter())
+        })
+    }
+}
+
+/// A name has addresses, and none of them may be connected to.
+#[derive(Debug)]
+pub(super) struct OutOfReach;
+
+impl fmt::Display for OutOfReach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name has private or special addresses only")
+    }
+}
+
+impl Error for OutOfReach {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn names_resolve_within_their_reach_only() {
+        for (name, reach, is_admitted) in [
+            ("localhost", Reach::Public, false),
+            ("localhost", Reach::Private, true),
+            ("localhost", Reach::Anywhere, true),
+            // What only looks like a name is one for the resolver of the system: 127.0.0.1.
+            ("2130706433", Reach::Public, false),
+            ("0x7f.1", Reach::Public, false),
+        ] {
+            let resolved = Guard { reach }.call(name.parse().unwrap()).await;
+            match resolved {
+                Ok(mut addresses) => assert!(is_admitted && addresses.next().is_some(), "{name}"),
+                Err(error) => assert!(!is_admitted && error.is::<OutOfReach>(), "{name}: {error}"),
+            }
+        }
+    }
+}

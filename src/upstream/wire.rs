@@ -1,0 +1,290 @@
+//! One request and one answer, without a second thought: connections, timeouts, bodies. Tokens and redirects are decided
+//! elsewhere.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body as _, Incoming};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::{HttpInfo, capture_connection};
+use tokio::time::timeout;
+
+use super::connect::{Clients, OutOfReach, TimedOut};
+use super::error::{Phase, TrustRule, UpstreamError, find};
+use super::redirect;
+use super::refusal;
+use super::retry;
+use super::settings::Limits;
+use super::trust::{AddressClass, Hop, Sender, Trust, shown};
+use crate::runtime::Clock;
+
+/// The way to one endpoint and to wherever it sends us.
+#[derive(Debug)]
+pub(super) struct Wire {
+    pub(super) clients: Clients,
+    pub(super) trust: Trust,
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+}
+
+/// What to do with an answer, as far as redirects go.
+pub(super) enum Step {
+    /// It is the answer.
+    Arrived(Answer),
+    /// It sends us elsewhere.
+    Onward(Hop),
+}
+
+impl Wire {
+    /// The most that is read of a body that nobody wants, so that its connection can be used again.
+    const DRAIN: usize = 16 << 10;
+    /// How long that may take: making a new connection takes no longer.
+    const DRAIN_TIME: Duration = Duration::from_millis(100);
+
+    /// Sends a request and waits for the head of the answer.
+    pub(super) async fn send(
+        &self,
+        hop: &Hop,
+        method: &Method,
+        headers: &HeaderMap,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, UpstreamError> {
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.method_mut() = method.clone();
+        *request.uri_mut() = hop.url.clone();
+        request.headers_mut().clone_from(headers);
+        if let Some(value) = authorization {
+            request.headers_mut().insert(AUTHORIZATION, value.clone());
+        }
+        let mut connection = capture_connection(&mut request);
+        let mut sending = pin!(self.clients.reaching(hop.reach).request(request));
+        let connecting = async { drop(connection.wait_for_connection_metadata().await) };
+        let timed_out = |phase| UpstreamError::TimedOut {
+            host: hop.site.name().clone(),
+            phase,
+        };
+        // Connecting has its own bounds; this one is for what they leave out, such as the preface of HTTP/2.
+        let connect = self.limits.connect + self.limits.tls + Duration::from_secs(1);
+        let early = tokio::select! {
+            biased;
+            done = &mut sending => Some(done),
+            () = connecting => None,
+            () = tokio::time::sleep(connect) => return Err(timed_out(Phase::Connect)),
+        };
+        let sent = match early {
+            Some(done) => done,
+            None => timeout(self.limits.headers, sending)
+                .await
+                .map_err(|_| timed_out(Phase::Headers))?,
+        };
+        let response = sent.map_err(|error| failure(hop, error))?;
+        Ok(Answer {
+            response,
+            hop: hop.clone(),
+            idle: self.limits.body_idle,
+        })
+    }
+
+    /// Decides whether an answer is one, or a redirect to follow.
+    pub(super) async fn step(&self, answer: Answer) -> Result<Step, UpstreamError> {
+        if !redirect::is_redirect(answer.status()) {
+            return Ok(Step::Arrived(answer));
+        }
+        let host = answer.host().clone();
+        let target = answer
+            .response
+            .headers()
+            .get(LOCATION)
+            .and_then(|location| redirect::resolve(&answer.hop.url, location.as_bytes()))
+            .ok_or_else(|| UpstreamError::protocol(&host, "redirects to nowhere"))?;
+        let hop = self.trust.admit(answer.sender(), target)?;
+        self.drain(answer).await;
+        Ok(Step::Onward(hop))
+    }
+
+    /// Reads what little there is of a body that nobody wants.
+    pub(super) async fn drain(&self, answer: Answer) {
+        let body = answer.into_body().collect("an answer", Self::DRAIN);
+        // Without success the connection is closed, and that is all.
+        timeout(Self::DRAIN_TIME, body).await.ok();
+    }
+
+    /// Turns answers that no caller can use into what they mean. What is left is 2xx, 404, 405, 416 and 501.
+    pub(super) async fn judge(&self, answer: Answer) -> Result<Answer, UpstreamError> {
+        let (host, status) = (answer.host().clone(), answer.status());
+        match status.as_u16() {
+            200..=299 | 404 | 405 | 416 | 501 => Ok(answer),
+            429 => Err(UpstreamError::RateLimited {
+                retry_after: retry::retry_after(answer.header(&RETRY_AFTER), self.clock.now()),
+                host,
+            }),
+            408 | 500..=599 => {
+                self.drain(answer).await;
+                Err(UpstreamError::Unavailable { host, status })
+            }
+            400..=499 => Err(UpstreamError::Refused {
+                message: refusal::message(answer).await,
+                host,
+                status,
+            }),
+            _ => Err(UpstreamError::protocol(
+                &host,
+                format!("answered {status}, which was not asked for"),
+            )),
+        }
+    }
+
+    /// Describes a chain of redirects without end.
+    pub(super) fn too_many_redirects(hop: &Hop) -> UpstreamError {
+        let fault = format!("redirects more than {} times", redirect::MAX_REDIRECTS);
+        UpstreamError::protocol(hop.site.name(), fault)
+    }
+}
+
+/// Tells why a request got no answer.
+fn failure(hop: &Hop, error: legacy::Error) -> UpstreamError {
+    let host = hop.site.name().clone();
+    if let Some(TimedOut(phase)) = find(&error) {
+        return UpstreamError::TimedOut {
+            host,
+            phase: *phase,
+        };
+    }
+    if find::<OutOfReach>(&error).is_some() {
+        return UpstreamError::Forbidden {
+            rule: TrustRule::Address,
+            url: shown(&hop.url).into(),
+        };
+    }
+    UpstreamError::unreachable(&host, error)
+}
+
+/// The head of an answer, with its body still to come.
+#[derive(Debug)]
+pub(super) struct Answer {
+    response: Response<Incoming>,
+    hop: Hop,
+    idle: Duration,
+}
+
+impl Answer {
+    /// Returns the status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// Returns all headers.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// Returns a header that is text.
+    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Returns the host that answered, as it is written in messages.
+    pub(super) fn host(&self) -> &Arc<str> {
+        self.hop.site.name()
+    }
+
+    /// Returns the `Content-Length`.
+    pub(super) fn content_length(&self) -> Option<u64> {
+        self.header(&CONTENT_LENGTH)?.trim().parse().ok()
+    }
+
+    /// Returns who answered, for judging where it sends us.
+    pub(super) fn sender(&self) -> Sender<'_> {
+        let info = self.response.extensions().get::<HttpInfo>();
+        let is_private = info
+            .is_some_and(|info| AddressClass::of(info.remote_addr().ip()) != AddressClass::Public);
+        Sender {
+            site: &self.hop.site,
+            is_private,
+        }
+    }
+
+    /// Goes on to the body.
+    pub(super) fn into_body(self) -> Body {
+        Body {
+            host: self.hop.site.name().clone(),
+            incoming: self.response.into_body(),
+            idle: self.idle,
+        }
+    }
+}
+
+/// The body of an answer. Dropping it before its end closes the connection.
+#[derive(Debug)]
+pub(super) struct Body {
+    incoming: Incoming,
+    host: Arc<str>,
+    idle: Duration,
+}
+
+impl Body {
+    /// Returns the host that sends it.
+    pub(super) fn host(&self) -> &Arc<str> {
+        &self.host
+    }
+
+    /// Returns whether nothing more can come.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    /// Returns the next bytes, `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, UpstreamError> {
+        loop {
+            let frame = timeout(self.idle, self.incoming.frame())
+                .await
+                .map_err(|_| UpstreamError::TimedOut {
+                    host: self.host.clone(),
+                    phase: Phase::Body,
+                })?;
+            match frame {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(UpstreamError::unreachable(&self.host, error)),
+                // Trailers are of no use.
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => return Ok(Some(data)),
+                    Err(_) => {}
+                },
+            }
+        }
+    }
+
+    /// Reads the whole body, up to a limit, in the time that one piece of a blob may take.
+    pub(super) async fn collect(
+        mut self,
+        what: &'static str,
+        limit: usize,
+    ) -> Result<Bytes, UpstreamError> {
+        let within = self.idle;
+        let timed_out = UpstreamError::TimedOut {
+            host: self.host.clone(),
+            phase: Phase::Body,
+        };
+        let whole = async {
+            let mut whole = BytesMut::new();
+            while let Some(piece) = self.next().await? {
+                if whole.len() + piece.len() > limit {
+                    return Err(UpstreamError::TooLarge {
+                        host: self.host.clone(),
+                        what,
+                        limit_bytes: limit as u64,
+                    });
+                }
+                whole.extend_from_slice(&piece);
+            }
+            Ok(whole.freeze())
+        };
+        timeout(within, whole).await.map_err(|_| timed_out)?
+    }
+}
