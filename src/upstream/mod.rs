@@ -16,9 +16,14 @@ pub mod settings;
 pub mod tls;
 pub mod upstreams;
 
+mod auth;
+mod challenge;
 mod connect;
+mod endpoint;
 mod redirect;
 mod refusal;
+mod request;
+mod tokens;
 mod trust;
 mod wire;
 

@@ -1,0 +1,139 @@
+//! What is asked of a registry, before it is known where: method, path, headers.
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, IF_RANGE, RANGE, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method};
+
+use crate::oci::{Digest, MediaType, Reference, RepositoryName, VariantClass};
+
+/// How we introduce ourselves.
+pub(super) const AGENT: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
+
+/// One question to a registry. It stays the same through redirects and retries.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) method: Method,
+    /// What is asked for, below `/v2/`.
+    pub(super) path: String,
+    pub(super) repository: RepositoryName,
+    /// All headers but `Authorization`, which depends on who is asked.
+    pub(super) headers: HeaderMap,
+}
+
+impl Ask {
+    /// Asks for a manifest, in the kinds that a class of clients reads.
+    pub(super) fn manifest(
+        method: Method,
+        repository: &RepositoryName,
+        reference: &Reference,
+        class: VariantClass,
+    ) -> Self {
+        let path = format!("{repository}/manifests/{reference}");
+        Self::new(method, path, repository, &accept(class))
+    }
+
+    /// Asks for a blob.
+    pub(super) fn blob(method: Method, repository: &RepositoryName, digest: &Digest) -> Self {
+        let path = format!("{repository}/blobs/{digest}");
+        Self::new(method, path, repository, "*/*")
+    }
+
+    fn new(method: Method, path: String, repository: &RepositoryName, accept: &str) -> Self {
+        let mut headers = base_headers(accept);
+        // Digests are of the bytes as they are kept: nothing may be packed on the way.
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        Self {
+            method,
+            path,
+            repository: repository.clone(),
+            headers,
+        }
+    }
+
+    /// Asks for a part only, unless that is the whole: from a byte to the one before `end`.
+    pub(super) fn with_range(mut self, start: u64, end: Option<u64>) -> Self {
+        let value = match end {
+            None if start == 0 => return self,
+            None => format!("bytes={start}-"),
+            Some(end) => format!("bytes={start}-{}", end.saturating_sub(1)),
+        };
+        self.headers.insert(RANGE, header(&value));
+        self
+    }
+
+    /// Wants the part only of the content that this entity tag is of.
+    pub(super) fn if_still(mut self, tag: Option<&HeaderValue>) -> Self {
+        if let Some(tag) = tag {
+            self.headers.insert(IF_RANGE, tag.clone());
+        }
+        self
+    }
+}
+
+/// Returns the headers of every request.
+pub(super) fn base_headers(accept: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert(ACCEPT, header(accept));
+    headers
+}
+
+fn header(text: &str) -> HeaderValue {
+    HeaderValue::try_from(text).expect("our own headers are printable")
+}
+
+/// Returns the `Accept` of a class, on one line, as not every registry reads more.
+fn accept(class: VariantClass) -> String {
+    let kinds: &[&str] = match class {
+        VariantClass::Index => &[
+            MediaType::OCI_INDEX,
+            MediaType::OCI_MANIFEST,
+            MediaType::DOCKER_LIST,
+            MediaType::DOCKER_MANIFEST,
+            MediaType::OCI_ARTIFACT,
+            "*/*",
+        ],
+        VariantClass::Manifest => &[MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST],
+        VariantClass::Schema1 => &[MediaType::DOCKER_SCHEMA1_SIGNED, MediaType::DOCKER_SCHEMA1],
+    };
+    kinds.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oci::Accept;
+
+    #[test]
+    fn a_class_asks_for_what_it_reads() {
+        for class in [
+            VariantClass::Index,
+            VariantClass::Manifest,
+            VariantClass::Schema1,
+        ] {
+            let asked = Accept::parse([accept(class).as_str()]);
+            assert_eq!(asked.class(), class);
+            let takes_lists = asked.takes(&MediaType::known(MediaType::DOCKER_LIST));
+            assert_eq!(takes_lists, class == VariantClass::Index);
+        }
+        assert!(accept(VariantClass::Index).ends_with(", */*"));
+    }
+
+    #[test]
+    fn ranges_as_they_are_asked() {
+        let digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        let blob = Ask::blob(Method::GET, &"a/b".parse().unwrap(), &digest);
+        assert_eq!(blob.path, format!("a/b/blobs/{digest}"));
+        assert_eq!(blob.headers[ACCEPT_ENCODING], "identity");
+        assert_eq!(blob.headers[USER_AGENT], AGENT);
+        for (start, end, range) in [
+            (0, None, None),
+            (5, None, Some("bytes=5-")),
+            (0, Some(1), Some("bytes=0-0")),
+            (5, Some(10), Some("bytes=5-9")),
+        ] {
+            let ask = blob.clone().with_range(start, end);
+            let found = ask.headers.get(RANGE).map(|value| value.to_str().unwrap());
+            assert_eq!(found, range);
+        }
+    }
+}
