@@ -17,6 +17,7 @@ pub mod tls;
 pub mod upstreams;
 
 mod auth;
+mod budget;
 mod challenge;
 mod connect;
 mod endpoint;
