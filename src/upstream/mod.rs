@@ -17,10 +17,12 @@ pub mod tls;
 pub mod upstreams;
 
 mod auth;
+mod blob;
 mod budget;
 mod challenge;
 mod connect;
 mod endpoint;
+mod manifest;
 mod redirect;
 mod refusal;
 mod request;
@@ -28,10 +30,14 @@ mod tokens;
 mod trust;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{Phase, TrustRule, UpstreamError};
 pub use registry::{BlobHead, FetchedManifest, ManifestHead, TransferRange, Upstream};
 pub use resume::BlobTransfer;
 pub use retry::Schedule;
 pub use settings::{EndpointSettings, Limits, Settings};
-pub use upstreams::{TlsError, Upstreams};
+pub use tls::TlsError;
+pub use upstreams::Upstreams;

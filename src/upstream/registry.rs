@@ -1,15 +1,27 @@
 //! One registry, and what it can be asked.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use http::Method;
+
+use super::blob;
+use super::budget::{Budget, Work};
+use super::endpoint::Endpoint;
 use super::error::UpstreamError;
-use super::resume::BlobTransfer;
+use super::manifest;
+use super::request::Ask;
+use super::resume::{BlobTransfer, Source};
+use super::settings::Limits;
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, UpstreamName, VariantClass};
 
 /// One registry that we pull from.
 #[derive(Debug)]
 pub struct Upstream {
     name: UpstreamName,
+    /// At least one, in the order in which they are asked.
+    endpoints: Vec<Arc<Endpoint>>,
+    budget: Budget,
 }
 
 /// A manifest as the registry sent it. Nothing is verified.
@@ -64,9 +76,24 @@ impl TransferRange {
 }
 
 impl Upstream {
+    /// Makes an upstream of its endpoints, at least one.
+    pub(super) fn new(name: UpstreamName, endpoints: Vec<Arc<Endpoint>>, limits: &Limits) -> Self {
+        Self {
+            budget: Budget::new(name.clone(), limits),
+            name,
+            endpoints,
+        }
+    }
+
     /// Returns the name of the upstream.
     pub fn name(&self) -> &UpstreamName {
         &self.name
+    }
+
+    /// Returns the addresses of the endpoints, in order, for people to read.
+    pub fn places(&self) -> Vec<String> {
+        let places = self.endpoints.iter();
+        places.map(|endpoint| endpoint.url().to_string()).collect()
     }
 
     /// Fetches a manifest of at most 8 MiB. `None` when the registry says 404.
@@ -75,11 +102,13 @@ impl Upstream {
     /// [`UpstreamError`], of the last endpoint.
     pub async fn get_manifest(
         &self,
-        _repository: &RepositoryName,
-        _reference: &Reference,
-        _class: VariantClass,
+        repository: &RepositoryName,
+        reference: &Reference,
+        class: VariantClass,
     ) -> Result<Option<FetchedManifest>, UpstreamError> {
-        unimplemented!("interface only")
+        let _permit = self.budget.admit(Work::Question).await?;
+        self.in_order(|endpoint| manifest::fetch(endpoint, repository, reference, class))
+            .await
     }
 
     /// Asks for the digest of a manifest without its body. `None` when the registry says 404.
@@ -88,11 +117,13 @@ impl Upstream {
     /// [`UpstreamError`], of the last endpoint.
     pub async fn head_manifest(
         &self,
-        _repository: &RepositoryName,
-        _reference: &Reference,
-        _class: VariantClass,
+        repository: &RepositoryName,
+        reference: &Reference,
+        class: VariantClass,
     ) -> Result<Option<ManifestHead>, UpstreamError> {
-        unimplemented!("interface only")
+        let _permit = self.budget.admit(Work::Question).await?;
+        self.in_order(|endpoint| manifest::head(endpoint, repository, reference, class))
+            .await
     }
 
     /// Asks whether the registry has a blob in a repository. `None` when it says 404.
@@ -101,10 +132,12 @@ impl Upstream {
     /// [`UpstreamError`], of the last endpoint.
     pub async fn head_blob(
         &self,
-        _repository: &RepositoryName,
-        _digest: &Digest,
+        repository: &RepositoryName,
+        digest: &Digest,
     ) -> Result<Option<BlobHead>, UpstreamError> {
-        unimplemented!("interface only")
+        let _permit = self.budget.admit(Work::Question).await?;
+        self.in_order(|endpoint| blob::head(endpoint, repository, digest))
+            .await
     }
 
     /// Begins to transfer a blob. Returns when the registry has answered; `None` when it says 404.
@@ -115,11 +148,55 @@ impl Upstream {
     /// [`UpstreamError`], of the last endpoint.
     pub async fn get_blob(
         &self,
-        _repository: &RepositoryName,
-        _digest: &Digest,
-        _range: TransferRange,
-        _known_total: Option<u64>,
+        repository: &RepositoryName,
+        digest: &Digest,
+        range: TransferRange,
+        known_total: Option<u64>,
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
-        unimplemented!("interface only")
+        let permit = self.budget.admit(Work::Transfer).await?;
+        let TransferRange { start, end } = range;
+        let ask = Ask::blob(Method::GET, repository, digest).with_range(start, end);
+        let opened = self
+            .in_order(async |endpoint| {
+                let opening = blob::open(endpoint, &ask, start, known_total).await?;
+                Ok(opening.map(|opening| (endpoint.clone(), opening)))
+            })
+            .await?;
+        Ok(opened.map(|(endpoint, opening)| {
+            let source = Source {
+                endpoint,
+                repository: repository.clone(),
+                digest: *digest,
+                _permit: permit,
+            };
+            BlobTransfer::new(source, opening, range)
+        }))
+    }
+
+    /// Asks the endpoints in order. What is not found or not to be had at one is asked of the next; the last one decides,
+    /// and it alone is tried again when it is in trouble.
+    async fn in_order<'a, T, F>(
+        &'a self,
+        ask: impl Fn(&'a Arc<Endpoint>) -> F,
+    ) -> Result<Option<T>, UpstreamError>
+    where
+        F: Future<Output = Result<Option<T>, UpstreamError>>,
+    {
+        let (last, earlier) = self
+            .endpoints
+            .split_last()
+            .expect("an upstream has at least one endpoint");
+        for endpoint in earlier {
+            match ask(endpoint).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => tracing::debug!(
+                    upstream.name = %self.name,
+                    %error,
+                    "going on to the next endpoint"
+                ),
+            }
+        }
+        last.limits().retry.run(|| ask(last)).await
     }
 }

@@ -1,0 +1,115 @@
+//! Blobs of one endpoint: whether they are there, and the beginning of a transfer.
+
+use http::header::{CONTENT_RANGE, ETAG};
+use http::{HeaderValue, Method, StatusCode};
+
+use super::endpoint::Endpoint;
+use super::error::UpstreamError;
+use super::registry::BlobHead;
+use super::request::Ask;
+use super::wire::{Answer, Body};
+use crate::oci::{ContentRange, Digest, RepositoryName};
+
+/// Asks whether a blob is there: by HEAD, and where that is not done by a GET of its first byte. When the registry sends
+/// the whole blob for that, the connection is closed at once.
+pub(super) async fn head(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+    digest: &Digest,
+) -> Result<Option<BlobHead>, UpstreamError> {
+    let ask = Ask::blob(Method::HEAD, repository, digest);
+    match endpoint.request(&ask).await {
+        Ok(answer) if answer.status().is_success() => {
+            let size = answer.content_length();
+            return Ok(Some(BlobHead { size }));
+        }
+        Ok(answer) if answer.status() == StatusCode::NOT_FOUND => return Ok(None),
+        Ok(_) => {}
+        // Storage behind a registry may take the signature of a GET only.
+        Err(UpstreamError::Refused { host, .. }) if host != *endpoint.url().site().name() => {}
+        Err(error) => return Err(error),
+    }
+    let ask = Ask::blob(Method::GET, repository, digest).with_range(0, Some(1));
+    let answer = endpoint.request(&ask).await?;
+    let range = answer.header(&CONTENT_RANGE).unwrap_or_default();
+    match answer.status() {
+        StatusCode::OK => Ok(Some(BlobHead {
+            size: answer.content_length(),
+        })),
+        StatusCode::PARTIAL_CONTENT => Ok(Some(BlobHead {
+            size: ContentRange::parse(range).map(|range| range.total()),
+        })),
+        // The empty blob has no first byte.
+        StatusCode::RANGE_NOT_SATISFIABLE => Ok(Some(BlobHead {
+            size: range.trim().strip_suffix("*/0").map(|_| 0),
+        })),
+        StatusCode::NOT_FOUND => Ok(None),
+        status => Err(unexpected(&answer, status)),
+    }
+}
+
+/// The bytes of a blob as one answer has them.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) body: Body,
+    /// How many bytes come before the ones that were asked for.
+    pub(super) skip: u64,
+    /// The size of the whole blob.
+    pub(super) total: Option<u64>,
+    /// A strong entity tag, to ask for the rest of the same thing.
+    pub(super) tag: Option<HeaderValue>,
+}
+
+/// Asks for a blob from a byte on. `None` when it is not there.
+pub(super) async fn open(
+    endpoint: &Endpoint,
+    ask: &Ask,
+    start: u64,
+    known_total: Option<u64>,
+) -> Result<Option<Opening>, UpstreamError> {
+    let answer = endpoint.request(ask).await?;
+    let range = answer.header(&CONTENT_RANGE).and_then(ContentRange::parse);
+    let (skip, total) = match answer.status() {
+        StatusCode::OK => (start, answer.content_length()),
+        StatusCode::PARTIAL_CONTENT => match range {
+            Some(range) if range.start() == start => (0, Some(range.total())),
+            _ => {
+                let fault = format!("sent another range than the one from byte {start}");
+                return Err(UpstreamError::protocol(answer.host(), fault));
+            }
+        },
+        StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            let fault = format!("says that the blob has no byte {start}");
+            return Err(UpstreamError::protocol(answer.host(), fault));
+        }
+        status => return Err(unexpected(&answer, status)),
+    };
+    if let (Some(known), Some(said)) = (known_total, total)
+        && known != said
+    {
+        let fault = format!("says that a blob of {known} bytes has {said}");
+        return Err(UpstreamError::protocol(answer.host(), fault));
+    }
+    Ok(Some(Opening {
+        skip,
+        total: total.or(known_total),
+        tag: strong_tag(&answer),
+        body: answer.into_body(),
+    }))
+}
+
+/// Returns the entity tag of an answer, unless it is weak or malformed.
+fn strong_tag(answer: &Answer) -> Option<HeaderValue> {
+    let tag = answer.headers().get(ETAG)?;
+    let text = tag.as_bytes();
+    let is_strong = text.len() > 2 && text.starts_with(b"\"") && text.ends_with(b"\"");
+    is_strong.then(|| tag.clone())
+}
+
+fn unexpected(answer: &Answer, status: StatusCode) -> UpstreamError {
+    UpstreamError::protocol(
+        answer.host(),
+        format!("answered {status} to a request for a blob"),
+    )
+}

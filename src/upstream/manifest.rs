@@ -1,0 +1,111 @@
+//! Manifests of one endpoint.
+
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName};
+use http::{Method, StatusCode};
+
+use super::endpoint::Endpoint;
+use super::error::UpstreamError;
+use super::registry::{FetchedManifest, ManifestHead};
+use super::request::Ask;
+use super::wire::Answer;
+use crate::oci::{
+    Digest, EntityTags, MediaType, Reference, RepositoryName, VariantClass, Verifier,
+};
+
+/// The largest manifest that is taken. Registries take 4 MiB; an index of many platforms comes near.
+const MAX_SIZE: usize = 8 << 20;
+/// Where registries say what the digest of a manifest is.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// Fetches a manifest.
+pub(super) async fn fetch(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+    reference: &Reference,
+    class: VariantClass,
+) -> Result<Option<FetchedManifest>, UpstreamError> {
+    let ask = Ask::manifest(Method::GET, repository, reference, class);
+    let Some(answer) = found(endpoint.request(&ask).await?)? else {
+        return Ok(None);
+    };
+    let host = answer.host().clone();
+    let media_type = answer.header(&CONTENT_TYPE).and_then(MediaType::parse);
+    let declared = declared(&answer);
+    let is_packed = is_packed(&answer);
+    let bytes = answer.into_body().collect("a manifest", MAX_SIZE).await?;
+    // Some servers say "packed" of bytes that are not; the digest tells.
+    let expected = match reference {
+        Reference::Digest(digest) => Some(*digest),
+        Reference::Tag(_) => declared,
+    };
+    let is_plain = || expected.is_some_and(|digest| Verifier::check(digest, &bytes).is_ok());
+    if is_packed && !is_plain() {
+        let fault = "packs a manifest although it was asked not to";
+        return Err(UpstreamError::protocol(&host, fault));
+    }
+    Ok(Some(FetchedManifest {
+        bytes,
+        media_type,
+        declared,
+    }))
+}
+
+/// Asks what a manifest is, without its body.
+pub(super) async fn head(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+    reference: &Reference,
+    class: VariantClass,
+) -> Result<Option<ManifestHead>, UpstreamError> {
+    let ask = Ask::manifest(Method::HEAD, repository, reference, class);
+    let answer = endpoint.request(&ask).await?;
+    if matches!(
+        answer.status(),
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+    ) {
+        return Ok(Some(ManifestHead::Unsupported));
+    }
+    let Some(answer) = found(answer)? else {
+        return Ok(None);
+    };
+    // What is asked for by digest has that digest, or it is not what was asked for.
+    let asked = match reference {
+        Reference::Digest(digest) => Some(*digest),
+        Reference::Tag(_) => None,
+    };
+    Ok(Some(match declared(&answer).or(asked) {
+        Some(digest) => ManifestHead::Described {
+            digest,
+            media_type: answer.header(&CONTENT_TYPE).and_then(MediaType::parse),
+            size: answer.content_length().filter(|_| !is_packed(&answer)),
+        },
+        None => ManifestHead::Unsupported,
+    }))
+}
+
+/// Sorts out answers that are neither the manifest nor its absence.
+fn found(answer: Answer) -> Result<Option<Answer>, UpstreamError> {
+    match answer.status() {
+        StatusCode::OK => Ok(Some(answer)),
+        StatusCode::NOT_FOUND => Ok(None),
+        status => Err(UpstreamError::protocol(
+            answer.host(),
+            format!("answered {status} to a request for a manifest"),
+        )),
+    }
+}
+
+/// Returns the digest that an answer names.
+fn declared(answer: &Answer) -> Option<Digest> {
+    let of_header = answer
+        .header(&CONTENT_DIGEST)
+        .and_then(|text| text.trim().parse().ok());
+    of_header.or_else(|| EntityTags::new(answer.header(&ETAG)?).digest())
+}
+
+/// Tells whether a body is encoded, which was not asked for.
+fn is_packed(answer: &Answer) -> bool {
+    answer
+        .header(&CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))
+}
