@@ -1,1 +1,10 @@
 //! larder as a whole, against registries that run in this process.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    unreachable_pub,
+    reason = "test support"
+)]
+
+mod fake_registry;
+mod support;

@@ -1,0 +1,1 @@
+//! The fake registry does what its script says.

@@ -1,0 +1,354 @@
+//! An upstream registry that runs in the test's process.
+//!
+//! It serves the reading half of the distribution specification truthfully, writes down what it was asked, and does
+//! what its script of faults says: see [`Fault`].
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http::{StatusCode, header};
+use larder::oci::Digest;
+use larder::runtime::Tasks;
+use tokio::net::TcpSocket;
+
+use super::PATIENCE;
+
+mod answer;
+mod content;
+mod delivery;
+mod effect;
+mod fault;
+mod gate;
+mod log;
+mod request;
+mod script;
+mod serve;
+mod tls;
+mod token;
+mod wire;
+
+pub use content::Repository;
+pub use fault::Fault;
+pub use gate::Gate;
+pub use log::Log;
+pub use request::{Kind, Progress, Request};
+pub use token::{Bearer, Tokens, basic};
+
+use answer::Answer;
+use content::Content;
+use log::Recorder;
+use script::Script;
+use serve::{Connections, Speech, accept, reserve};
+use tls::Certificates;
+use token::Access;
+
+/// A registry on a loopback port. It stops when it is dropped.
+pub struct FakeRegistry {
+    state: Arc<State>,
+    address: SocketAddr,
+    running: Mutex<Running>,
+}
+
+/// Whether the registry can be reached.
+enum Running {
+    Yes(Tasks),
+    /// The port is kept for the next start, and refuses connections.
+    No(TcpSocket),
+}
+
+/// What all connections share.
+struct State {
+    content: Mutex<Content>,
+    recorder: Arc<Recorder>,
+    script: Script,
+    access: Access,
+    speech: Speech,
+    connections: Connections,
+    negotiates: bool,
+    tags_per_page: Option<usize>,
+}
+
+impl State {
+    /// Answers a request as if nothing ever went wrong.
+    fn answer(&self, request: &Request) -> Answer {
+        let content = self.content.lock().unwrap();
+        let repository = request.repository.as_deref().unwrap_or_default();
+        if let Some(refusal) = self.access.refuse(request, content.is_private(repository)) {
+            return refusal;
+        }
+        match request.kind {
+            Kind::Token => self.access.issue(request),
+            // What S3 says to a presigned URL that comes with a token.
+            Kind::Storage if request.authorization().is_some() => {
+                Answer::error_of(StatusCode::BAD_REQUEST, "only one auth mechanism allowed")
+            }
+            _ => content.answer(request, self.negotiates, self.tags_per_page),
+        }
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("url", &self.access.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Starting and stopping.
+impl FakeRegistry {
+    /// Starts an empty registry that speaks plain HTTP/1.1 and lets everybody in.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// Begins to describe a registry.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Closes the listener and all connections, and returns when that is done. Connections are refused from then on.
+    pub async fn stop(&self) {
+        let tasks = match &*self.running.lock().unwrap() {
+            Running::Yes(tasks) => tasks.clone(),
+            Running::No(_) => return,
+        };
+        assert_eq!(
+            tasks.drain(PATIENCE).await,
+            0,
+            "connections that do not close"
+        );
+        let socket = reserve(self.address).unwrap();
+        *self.running.lock().unwrap() = Running::No(socket);
+    }
+
+    /// Listens again, on the same port and with the same content, faults and log.
+    pub async fn restart(&self) {
+        self.stop().await;
+        let tasks = Tasks::new();
+        let mut running = self.running.lock().unwrap();
+        if let Running::No(socket) = std::mem::replace(&mut *running, Running::Yes(tasks.clone())) {
+            run(&self.state, socket, tasks);
+        }
+    }
+}
+
+/// Where it is.
+impl FakeRegistry {
+    /// Returns `http://127.0.0.1:port`, or the same with `https`.
+    pub fn url(&self) -> &str {
+        &self.state.access.url
+    }
+
+    /// Returns the address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns `127.0.0.1:port`.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Returns the certificate of the authority that a client of a TLS registry must trust.
+    pub fn ca_pem(&self) -> &str {
+        &self
+            .state
+            .speech
+            .certificates
+            .as_ref()
+            .expect("the registry was built with TLS")
+            .ca_pem
+    }
+}
+
+/// What it holds, and what goes wrong.
+impl FakeRegistry {
+    /// Returns the handle of a repository, which comes to be with its first content.
+    pub fn repository(&self, name: &str) -> Repository {
+        Repository::new(&self.state, name)
+    }
+
+    /// Adds content that is in no repository, but served to those who are redirected to `/storage/<digest>`. The blobs
+    /// of all repositories are served there too.
+    pub fn store(&self, bytes: impl Into<Bytes>) -> Digest {
+        self.state.content.lock().unwrap().store(bytes.into())
+    }
+
+    /// Adds a fault to the script, and returns the handle to open it, to lift it, and to see who has met it.
+    pub fn inject(&self, fault: Fault) -> Gate {
+        self.state.script.inject(fault)
+    }
+
+    /// Takes all faults away. Answers that are stalled stay so until their gate opens.
+    pub fn clear_faults(&self) {
+        self.state.script.clear();
+    }
+
+    /// Returns the tokens that the registry issues.
+    pub fn tokens(&self) -> &Tokens {
+        &self.state.access.tokens
+    }
+}
+
+/// What it was asked.
+impl FakeRegistry {
+    /// Returns the log as it is now.
+    pub fn log(&self) -> Log {
+        self.state.recorder.log()
+    }
+
+    /// Returns the requests, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.log().requests().to_vec()
+    }
+
+    /// Returns the requests, in order, as text.
+    pub fn lines(&self) -> Vec<String> {
+        self.log().lines()
+    }
+
+    /// Returns how many requests of this kind, or these kinds, came.
+    pub fn count(&self, kinds: impl IntoIterator<Item = Kind>) -> usize {
+        self.log().count(kinds)
+    }
+
+    /// Returns how many bytes of a blob were handed out, over all requests.
+    pub fn blob_bytes(&self, digest: &Digest) -> u64 {
+        self.log().blob_bytes(digest)
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_log(&self) {
+        self.state.recorder.clear();
+    }
+
+    /// Waits until the log fulfils a condition. Fails the test, with the log, when that takes too long.
+    pub async fn wait_for(&self, condition: impl Fn(&Log) -> bool) {
+        self.state.recorder.wait_for(condition).await;
+    }
+
+    /// Returns how many connections were accepted since the start.
+    pub fn connections(&self) -> usize {
+        self.state.connections.accepted()
+    }
+
+    /// Returns how many connections are open.
+    pub fn open_connections(&self) -> usize {
+        self.state.connections.open()
+    }
+}
+
+impl Drop for FakeRegistry {
+    fn drop(&mut self) {
+        if let Running::Yes(tasks) = self.running.get_mut().unwrap() {
+            tasks.stop();
+        }
+    }
+}
+
+impl fmt::Debug for FakeRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FakeRegistry").field(&self.url()).finish()
+    }
+}
+
+/// A registry that is not yet running.
+#[derive(Debug, Default)]
+pub struct Builder {
+    access: Access,
+    is_secure: bool,
+    has_http2: bool,
+    negotiates: bool,
+    tags_per_page: Option<usize>,
+}
+
+impl Builder {
+    /// Serves TLS, with a certificate of an authority of its own.
+    pub fn tls(mut self) -> Self {
+        self.is_secure = true;
+        self
+    }
+
+    /// Serves HTTP/2: beside HTTP/1.1 with TLS, alone without (by prior knowledge).
+    pub fn http2(mut self) -> Self {
+        self.has_http2 = true;
+        self
+    }
+
+    /// Demands tokens of its own.
+    pub fn bearer(self) -> Self {
+        self.bearer_with(Bearer::own())
+    }
+
+    /// Demands tokens.
+    pub fn bearer_with(mut self, bearer: Bearer) -> Self {
+        self.access.bearer = Some(bearer);
+        self
+    }
+
+    /// Demands this user's password, or takes it where tokens are demanded too.
+    pub fn basic(mut self, user: &str, password: &str) -> Self {
+        self.access.is_basic = true;
+        self.user(user, password)
+    }
+
+    /// Knows a user, who gets tokens for private repositories.
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.access.users.push((name.into(), password.into()));
+        self
+    }
+
+    /// Looks at what clients accept: those that read no indexes get the linux/amd64 manifest by tag.
+    pub fn negotiates(mut self) -> Self {
+        self.negotiates = true;
+        self
+    }
+
+    /// Gives tags in pages of this size to those who do not say how many they want.
+    pub fn tags_per_page(mut self, tags: usize) -> Self {
+        self.tags_per_page = Some(tags);
+        self
+    }
+
+    /// Starts the registry on a free port.
+    pub async fn start(mut self) -> FakeRegistry {
+        let socket = reserve((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let protocols: &[&str] = if self.has_http2 {
+            &["h2", "http/1.1"]
+        } else {
+            &["http/1.1"]
+        };
+        let scheme = if self.is_secure { "https" } else { "http" };
+        self.access.url = format!("{scheme}://{address}");
+        let state = Arc::new(State {
+            content: Mutex::default(),
+            recorder: Arc::default(),
+            script: Script::default(),
+            access: self.access,
+            speech: Speech {
+                certificates: self.is_secure.then(|| Certificates::new(protocols)),
+                has_http2: self.has_http2,
+            },
+            connections: Connections::default(),
+            negotiates: self.negotiates,
+            tags_per_page: self.tags_per_page,
+        });
+        let tasks = Tasks::new();
+        run(&state, socket, tasks.clone());
+        FakeRegistry {
+            state,
+            address,
+            running: Mutex::new(Running::Yes(tasks)),
+        }
+    }
+}
+
+fn run(state: &Arc<State>, socket: TcpSocket, tasks: Tasks) {
+    let listener = socket.listen(1024).unwrap();
+    let accepting = accept(Arc::clone(state), listener, tasks.clone());
+    tasks.spawn("fake registry", accepting);
+}

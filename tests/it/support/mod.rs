@@ -1,0 +1,28 @@
+//! What the tests stand on: registries that run in this process, images to put there, and a client that shows
+//! everything.
+
+use std::future::Future;
+use std::time::Duration;
+
+pub mod client;
+pub mod fake;
+pub mod image;
+
+pub use client::{Client, Ending};
+pub use fake::{Bearer, FakeRegistry, Fault, Gate, Kind, Log, Progress, Repository};
+pub use image::{Image, Index, noise};
+
+/// How long a test waits for anything. Far longer than what it waits for takes, so that only a mistake reaches it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Waits for a future, and fails the test when it takes longer than anything should.
+#[track_caller]
+pub fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+    let caller = std::panic::Location::caller();
+    async move {
+        match tokio::time::timeout(PATIENCE, future).await {
+            Ok(output) => output,
+            Err(_) => panic!("{what} took longer than {PATIENCE:?} ({caller})"),
+        }
+    }
+}
