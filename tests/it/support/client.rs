@@ -85,7 +85,9 @@ impl Client {
 
     /// Opens a connection for several requests.
     pub async fn connect(&self) -> Connection {
-        within("a connection", self.try_connect()).await.unwrap()
+        within("a connection", Box::pin(self.try_connect()))
+            .await
+            .unwrap()
     }
 
     async fn try_connect(&self) -> io::Result<Connection> {
@@ -218,13 +220,14 @@ impl<'a> Ask<'a> {
     /// Sends the request, and tells what was in the way when no headers come back.
     pub async fn try_send(self) -> io::Result<Reply> {
         let Self { via, request } = self;
-        within("an answer", async {
+        // The handshakes of TLS and HTTP/2 are large futures.
+        let answer = Box::pin(async {
             match via {
                 Via::New(client) => client.try_connect().await?.send(request).await,
                 Via::Open(connection) => connection.send(request).await,
             }
-        })
-        .await
+        });
+        within("an answer", answer).await
     }
 }
 

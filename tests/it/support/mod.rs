@@ -9,7 +9,7 @@ pub mod fake;
 pub mod image;
 
 pub use client::{Client, Ending};
-pub use fake::{Bearer, FakeRegistry, Fault, Gate, Kind, Log, Progress, Repository};
+pub use fake::{Bearer, FakeRegistry, Fault, Gate, Kind, Progress};
 pub use image::{Image, Index, noise};
 
 /// How long a test waits for anything. Far longer than what it waits for takes, so that only a mistake reaches it.

@@ -134,7 +134,7 @@ impl Answer {
     /// A page of the tags of a repository.
     pub fn tags(request: &Request, shelf: &Shelf, page_size: Option<usize>) -> Self {
         let first = |name| request.query(name).into_iter().next();
-        let limit = first("n").map(|n| n.parse().unwrap()).or(page_size);
+        let limit = first("n").and_then(|n| n.parse().ok()).or(page_size);
         let last = first("last").unwrap_or_default();
         let name = request.repository.as_deref().unwrap_or_default();
         let mut tags: Vec<&String> = shelf.tags.keys().filter(|tag| **tag > last).collect();

@@ -26,6 +26,8 @@ const PIECE: u64 = 64 * 1024;
 /// How a body is sent.
 #[derive(Debug, Default)]
 pub struct Delivery {
+    /// Whether nothing is sent at all, not even a status.
+    pub is_refused: bool,
     pub framing: Framing,
     /// Whether noise follows when the body is sent.
     pub is_endless: bool,
@@ -193,24 +195,23 @@ impl Sending {
         self.report
             .recorder
             .sent(self.report.number, piece.len() as u64);
-        if self.is_all_sent() {
+        if self.declared == Some(self.position) {
             self.report.ending = Progress::Complete;
         }
         Some((Ok(Frame::data(piece)), self))
     }
 
-    /// Ends the body, when all is on the wire: a body shorter than it was said to be ends the connection.
+    /// Ends the body. One that is shorter than it was said to be takes the connection with it, once all of it is out.
     async fn finish(mut self) -> Option<(io::Result<Frame<Bytes>>, Self)> {
-        if self.declared.is_some() {
+        if self
+            .declared
+            .is_some_and(|declared| declared != self.position)
+        {
             self.line.flushed().await;
             return Some((Err(broken_off()), self));
         }
         self.report.ending = Progress::Complete;
         None
-    }
-
-    fn is_all_sent(&self) -> bool {
-        self.declared == Some(self.position)
     }
 
     fn take_due_step(&mut self) -> Option<Act> {

@@ -18,6 +18,7 @@ pub enum Effect {
     RefuseToken(&'static str),
     Redirect(StatusCode, String),
     StallBeforeHeaders,
+    HangUp,
     IgnoreRange,
     Header(HeaderName, HeaderValue),
     WithoutHeader(HeaderName),
@@ -45,6 +46,7 @@ impl Effect {
                 | Self::RefuseToken(_)
                 | Self::Redirect(..)
                 | Self::StallBeforeHeaders
+                | Self::HangUp
                 | Self::IgnoreRange
         )
     }
@@ -56,6 +58,7 @@ impl Effect {
             Self::RefuseToken(error) => *answer = state.access.challenge(request, Some(error)),
             Self::Redirect(status, target) => *answer = redirect(*status, target, request),
             Self::StallBeforeHeaders => gate.pass().await,
+            Self::HangUp => answer.delivery.is_refused = true,
             Self::IgnoreRange => {
                 let mut whole = request.clone();
                 whole.headers.remove(header::RANGE);

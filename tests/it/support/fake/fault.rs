@@ -9,7 +9,7 @@
 //! A fault without a count is *standing*: it is there until it is lifted. A request meets every standing fault that
 //! matches it, and the first counted one, so that counted faults are a script, played in the order of injection.
 //!
-//! Faults that replace the answer (a status, a redirect, a refused token, a stall before the headers) match whatever
+//! Faults that replace the answer (a status, a redirect, a stall before the headers and the like) match whatever
 //! the answer would have been. All others bend an answer that is a success, and let a 401 or a 404 pass uncounted.
 
 use bytes::Bytes;
@@ -154,6 +154,11 @@ impl Fault {
     /// Holds the whole answer back until the gate is opened. What it says was settled when the request came.
     pub fn stall_before_headers(self) -> Self {
         self.with(Effect::StallBeforeHeaders)
+    }
+
+    /// Closes the connection without a word (on HTTP/2: resets the stream).
+    pub fn hang_up(self) -> Self {
+        self.with(Effect::HangUp)
     }
 
     /// Answers a `Range` with the whole content and 200.

@@ -34,12 +34,17 @@ impl Log {
         self.requests.iter().filter(names_it).collect()
     }
 
-    /// Returns how many bytes of the bodies of a blob were handed out, over all requests.
+    /// Returns how many bytes of a blob were handed out, over all requests. Bodies of errors do not count.
     pub fn blob_bytes(&self, digest: &Digest) -> u64 {
+        let is_of_blob = |request: &&Request| {
+            matches!(request.kind, Kind::BlobGet | Kind::Storage)
+                && request.status.is_some_and(|status| status.is_success())
+        };
         let requests = self.requests_for(digest).into_iter();
-        let of_blobs =
-            requests.filter(|request| matches!(request.kind, Kind::BlobGet | Kind::Storage));
-        of_blobs.map(|request| request.sent).sum()
+        requests
+            .filter(is_of_blob)
+            .map(|request| request.sent)
+            .sum()
     }
 
     /// Returns the requests as text, one line each, as [`Request`] prints.

@@ -4,11 +4,11 @@
 //! what its script of faults says: see [`Fault`].
 
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use larder::oci::Digest;
 use larder::runtime::Tasks;
 use tokio::net::TcpSocket;
@@ -16,6 +16,7 @@ use tokio::net::TcpSocket;
 use super::PATIENCE;
 
 mod answer;
+mod builder;
 mod content;
 mod delivery;
 mod effect;
@@ -29,6 +30,7 @@ mod tls;
 mod token;
 mod wire;
 
+pub use builder::Builder;
 pub use content::Repository;
 pub use fault::Fault;
 pub use gate::Gate;
@@ -41,7 +43,6 @@ use content::Content;
 use log::Recorder;
 use script::Script;
 use serve::{Connections, Speech, accept, reserve};
-use tls::Certificates;
 use token::Access;
 
 /// A registry on a loopback port. It stops when it is dropped.
@@ -84,7 +85,15 @@ impl State {
             Kind::Storage if request.authorization().is_some() => {
                 Answer::error_of(StatusCode::BAD_REQUEST, "only one auth mechanism allowed")
             }
-            _ => content.answer(request, self.negotiates, self.tags_per_page),
+            Kind::Ping
+            | Kind::ManifestHead
+            | Kind::ManifestGet
+            | Kind::BlobHead
+            | Kind::BlobGet
+            | Kind::Tags
+            | Kind::Referrers
+            | Kind::Storage
+            | Kind::Other => content.answer(request, self.negotiates, self.tags_per_page),
         }
     }
 }
@@ -215,6 +224,12 @@ impl FakeRegistry {
         self.log().count(kinds)
     }
 
+    /// Returns the requests that name this digest in their path.
+    pub fn requests_for(&self, digest: &Digest) -> Vec<Request> {
+        let log = self.log();
+        log.requests_for(digest).into_iter().cloned().collect()
+    }
+
     /// Returns how many bytes of a blob were handed out, over all requests.
     pub fn blob_bytes(&self, digest: &Digest) -> u64 {
         self.log().blob_bytes(digest)
@@ -225,7 +240,8 @@ impl FakeRegistry {
         self.state.recorder.clear();
     }
 
-    /// Waits until the log fulfils a condition. Fails the test, with the log, when that takes too long.
+    /// Waits until the log fulfils a condition, which looks at the log that it is given and not at the registry. Fails
+    /// the test, with the log, when that takes too long.
     pub async fn wait_for(&self, condition: impl Fn(&Log) -> bool) {
         self.state.recorder.wait_for(condition).await;
     }
@@ -252,98 +268,6 @@ impl Drop for FakeRegistry {
 impl fmt::Debug for FakeRegistry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("FakeRegistry").field(&self.url()).finish()
-    }
-}
-
-/// A registry that is not yet running.
-#[derive(Debug, Default)]
-pub struct Builder {
-    access: Access,
-    is_secure: bool,
-    has_http2: bool,
-    negotiates: bool,
-    tags_per_page: Option<usize>,
-}
-
-impl Builder {
-    /// Serves TLS, with a certificate of an authority of its own.
-    pub fn tls(mut self) -> Self {
-        self.is_secure = true;
-        self
-    }
-
-    /// Serves HTTP/2: beside HTTP/1.1 with TLS, alone without (by prior knowledge).
-    pub fn http2(mut self) -> Self {
-        self.has_http2 = true;
-        self
-    }
-
-    /// Demands tokens of its own.
-    pub fn bearer(self) -> Self {
-        self.bearer_with(Bearer::own())
-    }
-
-    /// Demands tokens.
-    pub fn bearer_with(mut self, bearer: Bearer) -> Self {
-        self.access.bearer = Some(bearer);
-        self
-    }
-
-    /// Demands this user's password, or takes it where tokens are demanded too.
-    pub fn basic(mut self, user: &str, password: &str) -> Self {
-        self.access.is_basic = true;
-        self.user(user, password)
-    }
-
-    /// Knows a user, who gets tokens for private repositories.
-    pub fn user(mut self, name: &str, password: &str) -> Self {
-        self.access.users.push((name.into(), password.into()));
-        self
-    }
-
-    /// Looks at what clients accept: those that read no indexes get the linux/amd64 manifest by tag.
-    pub fn negotiates(mut self) -> Self {
-        self.negotiates = true;
-        self
-    }
-
-    /// Gives tags in pages of this size to those who do not say how many they want.
-    pub fn tags_per_page(mut self, tags: usize) -> Self {
-        self.tags_per_page = Some(tags);
-        self
-    }
-
-    /// Starts the registry on a free port.
-    pub async fn start(mut self) -> FakeRegistry {
-        let socket = reserve((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = socket.local_addr().unwrap();
-        let protocols: &[&str] = if self.has_http2 {
-            &["h2", "http/1.1"]
-        } else {
-            &["http/1.1"]
-        };
-        let scheme = if self.is_secure { "https" } else { "http" };
-        self.access.url = format!("{scheme}://{address}");
-        let state = Arc::new(State {
-            content: Mutex::default(),
-            recorder: Arc::default(),
-            script: Script::default(),
-            access: self.access,
-            speech: Speech {
-                certificates: self.is_secure.then(|| Certificates::new(protocols)),
-                has_http2: self.has_http2,
-            },
-            connections: Connections::default(),
-            negotiates: self.negotiates,
-            tags_per_page: self.tags_per_page,
-        });
-        let tasks = Tasks::new();
-        run(&state, socket, tasks.clone());
-        FakeRegistry {
-            state,
-            address,
-            running: Mutex::new(Running::Yes(tasks)),
-        }
     }
 }
 

@@ -115,7 +115,9 @@ impl Request {
     /// Returns a header, its lines joined with commas.
     pub fn header(&self, name: &str) -> Option<String> {
         let lines = self.headers.get_all(name).iter();
-        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap()).collect();
+        let lines: Vec<_> = lines
+            .map(|line| String::from_utf8_lossy(line.as_bytes()))
+            .collect();
         (!lines.is_empty()).then(|| lines.join(", "))
     }
 

@@ -1,6 +1,5 @@
 //! The sockets of a fake registry: listening, connections, and the way of one request.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,7 +120,7 @@ async fn respond(
     state: Arc<State>,
     line: Arc<Line>,
     request: hyper::Request<Incoming>,
-) -> Result<Response<Body>, Infallible> {
+) -> io::Result<Response<Body>> {
     let (parts, _) = request.into_parts();
     let request = Request::read(&parts, line.number);
     let number = state.recorder.record(request.clone());
@@ -133,6 +132,9 @@ async fn respond(
                 .apply(&mut answer, &request, &state, &injection.gate)
                 .await;
         }
+    }
+    if answer.delivery.is_refused {
+        return Err(io::Error::other("the registry hangs up"));
     }
     Ok(answer.into_response(&request.method, line, report))
 }

@@ -1,1 +1,0 @@
-//! The fake registry does what its script says.

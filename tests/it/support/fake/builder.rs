@@ -1,0 +1,104 @@
+//! What kind of registry a fake one is, settled before it starts.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use larder::runtime::Tasks;
+
+use super::script::Script;
+use super::serve::{Connections, Speech, reserve};
+use super::tls::Certificates;
+use super::token::{Access, Bearer};
+use super::{FakeRegistry, Running, State, run};
+
+/// A registry that is not yet running.
+#[derive(Debug, Default)]
+pub struct Builder {
+    access: Access,
+    is_secure: bool,
+    has_http2: bool,
+    negotiates: bool,
+    tags_per_page: Option<usize>,
+}
+
+impl Builder {
+    /// Serves TLS, with a certificate of an authority of its own.
+    pub fn tls(mut self) -> Self {
+        self.is_secure = true;
+        self
+    }
+
+    /// Serves HTTP/2: beside HTTP/1.1 with TLS, alone without (by prior knowledge).
+    pub fn http2(mut self) -> Self {
+        self.has_http2 = true;
+        self
+    }
+
+    /// Demands tokens of its own.
+    pub fn bearer(self) -> Self {
+        self.bearer_with(Bearer::own())
+    }
+
+    /// Demands tokens.
+    pub fn bearer_with(mut self, bearer: Bearer) -> Self {
+        self.access.bearer = Some(bearer);
+        self
+    }
+
+    /// Demands this user's password, or takes it where tokens are demanded too.
+    pub fn basic(mut self, user: &str, password: &str) -> Self {
+        self.access.is_basic = true;
+        self.user(user, password)
+    }
+
+    /// Knows a user, who gets tokens for private repositories.
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.access.users.push((name.into(), password.into()));
+        self
+    }
+
+    /// Looks at what clients accept: those that read no indexes get the linux/amd64 manifest by tag.
+    pub fn negotiates(mut self) -> Self {
+        self.negotiates = true;
+        self
+    }
+
+    /// Gives tags in pages of this size to those who do not say how many they want.
+    pub fn tags_per_page(mut self, tags: usize) -> Self {
+        self.tags_per_page = Some(tags);
+        self
+    }
+
+    /// Starts the registry on a free port.
+    pub async fn start(mut self) -> FakeRegistry {
+        let socket = reserve((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = socket.local_addr().unwrap();
+        let protocols: &[&str] = if self.has_http2 {
+            &["h2", "http/1.1"]
+        } else {
+            &["http/1.1"]
+        };
+        let scheme = if self.is_secure { "https" } else { "http" };
+        self.access.url = format!("{scheme}://{address}");
+        let state = Arc::new(State {
+            content: Mutex::default(),
+            recorder: Arc::default(),
+            script: Script::default(),
+            access: self.access,
+            speech: Speech {
+                certificates: self.is_secure.then(|| Certificates::new(protocols)),
+                has_http2: self.has_http2,
+            },
+            connections: Connections::default(),
+            negotiates: self.negotiates,
+            tags_per_page: self.tags_per_page,
+        });
+        let tasks = Tasks::new();
+        run(&state, socket, tasks.clone());
+        FakeRegistry {
+            state,
+            address,
+            running: Mutex::new(Running::Yes(tasks)),
+        }
+    }
+}
