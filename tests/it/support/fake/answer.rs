@@ -20,7 +20,9 @@ const OCTETS: &str = "application/octet-stream";
 /// An answer on its way to the client.
 #[derive(Debug)]
 pub struct Answer {
+    /// The status.
     pub status: StatusCode,
+    /// All headers but `Content-Length`, which the delivery decides.
     pub headers: HeaderMap,
     /// What is sent, or would be sent if the request were not a HEAD.
     pub body: Bytes,

@@ -21,16 +21,22 @@ pub struct Content {
 /// What one repository holds.
 #[derive(Debug, Default)]
 pub struct Shelf {
+    /// Whether it is for known users only.
     pub is_private: bool,
+    /// Blobs by digest.
     pub blobs: HashMap<Digest, Bytes>,
+    /// Manifests by digest.
     pub manifests: HashMap<Digest, Manifest>,
+    /// What each tag names; the manifest may be gone.
     pub tags: BTreeMap<String, Digest>,
 }
 
 /// A manifest and the type that it is served with.
 #[derive(Clone, Debug)]
 pub struct Manifest {
+    /// The type, right or wrong.
     pub media_type: String,
+    /// The exact bytes.
     pub bytes: Bytes,
 }
 

@@ -28,9 +28,11 @@ const PIECE: u64 = 64 * 1024;
 pub struct Delivery {
     /// Whether nothing is sent at all, not even a status.
     pub is_refused: bool,
+    /// How the client knows where it ends.
     pub framing: Framing,
     /// Whether noise follows when the body is sent.
     pub is_endless: bool,
+    /// What happens on the way.
     pub steps: Vec<Step>,
 }
 

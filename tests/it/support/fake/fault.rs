@@ -11,6 +11,8 @@
 //!
 //! Faults that replace the answer (a status, a redirect, a stall before the headers and the like) match whatever
 //! the answer would have been. All others bend an answer that is a success, and let a 401 or a 404 pass uncounted.
+//!
+//! The effects of a fault add up, in the order in which they are written: what replaces the answer comes first.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};

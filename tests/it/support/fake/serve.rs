@@ -22,7 +22,9 @@ use super::wire::{Line, Wire};
 
 /// How a registry speaks.
 pub struct Speech {
+    /// What TLS needs; without it, the registry speaks plain HTTP.
     pub certificates: Option<Certificates>,
+    /// Whether HTTP/2 is spoken: where clients choose it with TLS, always without.
     pub has_http2: bool,
 }
 

@@ -62,6 +62,7 @@ impl Bearer {
 /// What a registry lets pass.
 #[derive(Debug, Default)]
 pub struct Access {
+    /// How tokens are asked for, if they do.
     pub bearer: Option<Bearer>,
     /// Whether user and password do on every request.
     pub is_basic: bool,
