@@ -13,7 +13,7 @@ use crate::oci::UpstreamName;
 /// The address of an endpoint, such as `https://registry-1.docker.io` or `https://artifactory.example/api/docker/remote`.
 ///
 /// It has no user, no query, no fragment and no final slash.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct EndpointUrl {
     text: Arc<str>,
     is_encrypted: bool,
@@ -89,6 +89,12 @@ fn is_segment(text: &str) -> bool {
 impl fmt::Display for EndpointUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for EndpointUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 

@@ -1,12 +1,86 @@
 //! The configuration: reads it from a file, the environment and flags, and says everything that is wrong with it.
 //!
-//! [`settings`] is what is true afterwards.
+//! `file.rs` is what may be written, [`Settings`] is what is true afterwards. Serde would stop at the first fault, so
+//! the parsed file is read by a small reader of our own (`reader.rs`) that collects them. Nothing here looks at the
+//! process: what surrounds it comes in as [`Surroundings`]. Files named in the configuration are looked at.
 
-pub mod endpoint_url;
-pub mod settings;
+mod endpoint_url;
+mod fault;
+mod file;
+mod overrides;
+mod reader;
+mod resolve;
+mod settings;
+mod surroundings;
+#[cfg(test)]
+mod tests;
+mod upstreams;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
 
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
+pub use fault::{Fault, Faults, Place, Spot};
+pub use overrides::Flags;
 pub use settings::{
     AddressingSettings, CacheSettings, EndpointSettings, Freshness, ServerSettings, Settings,
     StoreSettings, UpstreamRule, UpstreamSettings,
 };
+pub use surroundings::Surroundings;
+
+use file::Written;
+use overrides::Overrides;
+use reader::Document;
+
+/// A configuration without a fault, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// What is set.
+    pub settings: Settings,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+    /// The names of the variables and flags that override it.
+    pub overrides: Vec<String>,
+}
+
+/// Finds the configuration file, reads it, and puts the environment and flags over it.
+///
+/// # Errors
+/// Everything that is wrong, in the file, the environment and the flags.
+pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults> {
+    let mut faults = Faults::default();
+    let found = surroundings.find_file(flags.config.as_deref(), &mut faults);
+    let from_file = match &found {
+        Some(found) => read_file(&found.path, &found.text, &mut faults),
+        None => Some(Written::default()),
+    };
+    let mut variables = Overrides::from_variables(&surroundings.variables);
+    let from_variables = Written::from_overrides(&mut variables);
+    let mut flags = Overrides::from_flags(flags);
+    let from_flags = Written::from_overrides(&mut flags);
+    let overrides = [variables.names(), flags.names()].concat();
+    faults.extend(variables.finish());
+    faults.extend(flags.finish());
+    let Some(from_file) = from_file else {
+        return Err(faults.in_order());
+    };
+    let written = from_flags.over(from_variables).over(from_file);
+    let settings = resolve::resolve(written, surroundings, &mut faults);
+    faults.unless_any(Loaded {
+        settings,
+        file: found.map(|found| found.path),
+        overrides,
+    })
+}
+
+/// Reads the text of a configuration file. `None` when it could not be parsed: then nothing in it can be checked
+/// against anything else, since what is missing may be there.
+fn read_file(path: &Path, text: &str, faults: &mut Faults) -> Option<Written> {
+    let (entries, errors) = DeTable::parse_recoverable(text);
+    let document = Document::new(path, text, &errors);
+    let written = Written::from_file(&document, &entries);
+    faults.extend(document.into_faults());
+    errors.is_empty().then_some(written)
+}

@@ -1,0 +1,151 @@
+//! Settings from the environment (`LARDER_SERVER__LISTEN`) and from flags, which override those of the file.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::fault::{Faults, Place};
+use super::reader::{Located, Section, parse_quoted, unknown};
+
+/// Settings given on the command line. They override all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `--config`: the file to read, in place of the usual ones.
+    pub config: Option<PathBuf>,
+    /// `--listen`: overrides `server.listen`.
+    pub listen: Option<OsString>,
+    /// `--cache-path`: overrides `cache.path`.
+    pub cache_path: Option<OsString>,
+}
+
+/// Texts that stand for keys of the file, and what is wrong with them.
+#[derive(Debug, Default)]
+pub(super) struct Overrides {
+    entries: BTreeMap<String, (Place, OsString)>,
+    /// The keys that were asked for, and thereby exist.
+    taken: Vec<String>,
+    faults: Faults,
+}
+
+impl Overrides {
+    /// Every variable of this form is a setting. Others that begin with `LARDER_` are not looked at: Kubernetes sets
+    /// `LARDER_PORT` and its like for a service of that name.
+    const PREFIX: &str = "LARDER_";
+    /// Stands between section and key.
+    const SEPARATOR: &str = "__";
+
+    /// Collects the variables that stand for settings.
+    pub(super) fn from_variables(variables: &BTreeMap<String, OsString>) -> Self {
+        let entry = |(name, text): (&String, &OsString)| {
+            let key = name.strip_prefix(Self::PREFIX)?;
+            let (section, key) = key.split_once(Self::SEPARATOR)?;
+            let key = format!("{section}.{key}").to_ascii_lowercase();
+            Some((key, (Place::Variable(name.clone()), text.clone())))
+        };
+        Self {
+            entries: variables.iter().filter_map(entry).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Collects the flags that stand for settings.
+    pub(super) fn from_flags(flags: &Flags) -> Self {
+        let listen = ("server.listen", "--listen", &flags.listen);
+        let cache_path = ("cache.path", "--cache-path", &flags.cache_path);
+        let entry = |(key, flag, text): (&str, &'static str, &Option<OsString>)| {
+            let text = text.clone()?;
+            Some((key.to_owned(), (Place::Flag(flag), text)))
+        };
+        Self {
+            entries: [listen, cache_path].into_iter().filter_map(entry).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the keys of one section.
+    pub(super) fn section(&mut self, name: &'static str) -> OverrideSection<'_> {
+        OverrideSection {
+            overrides: self,
+            name,
+        }
+    }
+
+    /// Returns the names of what is set, for people.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.entries
+            .values()
+            .map(|(place, _)| place.to_string())
+            .collect()
+    }
+
+    /// Says which variables were not asked for, and are thereby unknown, and returns all faults.
+    pub(super) fn finish(mut self) -> Faults {
+        let variable = |key: &String| {
+            let key = key.replacen('.', Self::SEPARATOR, 1);
+            format!("{}{}", Self::PREFIX, key.to_ascii_uppercase())
+        };
+        let known: Vec<String> = self.taken.iter().map(variable).collect();
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        for (key, (place, _)) in self.entries {
+            if !self.taken.contains(&key) {
+                let message = unknown("variable", &place.to_string(), &known);
+                self.faults.push(place, message);
+            }
+        }
+        self.faults
+    }
+}
+
+/// One section of the overrides.
+#[derive(Debug)]
+pub(super) struct OverrideSection<'a> {
+    overrides: &'a mut Overrides,
+    name: &'static str,
+}
+
+impl OverrideSection<'_> {
+    fn take(&mut self, key: &'static str) -> Option<(Place, OsString)> {
+        let key = format!("{}.{key}", self.name);
+        let found = self.overrides.entries.get(&key).cloned();
+        self.overrides.taken.push(key);
+        found
+    }
+}
+
+impl Section for OverrideSection<'_> {
+    fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        let (place, text) = self.take(key)?;
+        let parsed = match text.to_str() {
+            Some(text) => parse_quoted(text, parse),
+            None => Err("this is not UTF-8".to_owned()),
+        };
+        match parsed {
+            Ok(value) => Some(Located { value, place }),
+            Err(message) => {
+                self.overrides.faults.push(place, message);
+                None
+            }
+        }
+    }
+
+    fn truth(&mut self, key: &'static str) -> Option<Located<bool>> {
+        self.text(key, |text| {
+            text.parse()
+                .map_err(|_| "is neither true nor false".to_owned())
+        })
+    }
+
+    fn path(&mut self, key: &'static str) -> Option<Located<PathBuf>> {
+        let (place, text) = self.take(key)?;
+        if text.is_empty() {
+            self.overrides.faults.push(place, "'' is no path");
+            return None;
+        }
+        let value = text.into();
+        Some(Located { value, place })
+    }
+}

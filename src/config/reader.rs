@@ -1,0 +1,357 @@
+//! Reads values out of a parsed file and out of named texts, and collects what is wrong with them instead of stopping
+//! at the first fault, as deserializers do.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::fault::{Faults, Place, Spot};
+
+/// A value and where it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Located<T> {
+    pub(super) value: T,
+    pub(super) place: Place,
+}
+
+/// A part of the configuration in which keys have values: a table of the file, or variables and flags.
+///
+/// Each method takes one key. A value that is wrong becomes a fault, and `None` like one that was not written.
+pub(super) trait Section {
+    /// Takes a text and what `parse` makes of it, whose error completes a sentence that starts with the text.
+    fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>>;
+
+    /// Takes a truth value.
+    fn truth(&mut self, key: &'static str) -> Option<Located<bool>>;
+
+    /// Takes the path of a file or folder.
+    fn path(&mut self, key: &'static str) -> Option<Located<PathBuf>>;
+}
+
+/// The text of a configuration file, and what was found wrong with it so far.
+#[derive(Debug)]
+pub(super) struct Document<'a> {
+    file: Arc<PathBuf>,
+    folder: PathBuf,
+    text: &'a str,
+    /// Whether keys may be missing because the file could not be parsed.
+    is_torn: bool,
+    faults: RefCell<Faults>,
+}
+
+impl<'a> Document<'a> {
+    /// Makes a document of a file's text and of what the parser says against it. Relative paths in it start at the
+    /// file's own folder.
+    pub(super) fn new(file: &Path, text: &'a str, errors: &[toml::de::Error]) -> Self {
+        let document = Self {
+            file: Arc::new(file.to_owned()),
+            folder: file.parent().map_or_else(PathBuf::new, Path::to_owned),
+            text,
+            is_torn: !errors.is_empty(),
+            faults: RefCell::default(),
+        };
+        for error in errors {
+            let place = document.place(error.span().unwrap_or_default(), "");
+            document.fault(place, syntax_message(error.message()));
+        }
+        document
+    }
+
+    /// Returns the place of a range of bytes.
+    pub(super) fn place(&self, range: std::ops::Range<usize>, key: &str) -> Place {
+        let file = Arc::clone(&self.file);
+        Place::Text(Spot::find(file, self.text, range, key.to_owned()))
+    }
+
+    /// Adds a fault.
+    pub(super) fn fault(&self, place: Place, message: impl Into<String>) {
+        self.faults.borrow_mut().push(place, message);
+    }
+
+    /// Returns all faults that were found. In a line that could not be parsed only the first counts: the others
+    /// follow from it.
+    pub(super) fn into_faults(self) -> Faults {
+        let mut faults = self.faults.into_inner();
+        if self.is_torn {
+            faults.keep_first_of_each_line();
+        }
+        faults
+    }
+}
+
+/// One table of a document.
+#[derive(Debug)]
+pub(super) struct Table<'a> {
+    document: &'a Document<'a>,
+    entries: &'a DeTable<'a>,
+    path: String,
+    place: Place,
+    taken: BTreeSet<&'static str>,
+}
+
+impl<'a> Table<'a> {
+    /// Reads the table of the whole document to its end.
+    pub(super) fn read_whole<T>(
+        document: &'a Document<'a>,
+        entries: &'a Spanned<DeTable<'a>>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        let mut table = Self {
+            document,
+            entries: entries.get_ref(),
+            path: String::new(),
+            place: document.place(entries.span(), ""),
+            taken: BTreeSet::new(),
+        };
+        let read = read(&mut table);
+        table.finish();
+        read
+    }
+
+    /// Takes a text that has to be there.
+    pub(super) fn required_text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        let value = self.take(key);
+        if value.is_none() && !self.document.is_torn {
+            let message = format!("the key '{key}' is missing");
+            self.document.fault(self.place.clone(), message);
+        }
+        value?.into_text(parse)
+    }
+
+    /// Takes a table and reads it to its end.
+    pub(super) fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Table<'a>) -> T,
+    ) -> Option<T> {
+        self.take(key)?.into_table(read)
+    }
+
+    /// Takes a list of values, each read by `read`.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &'static str,
+        read: impl Fn(Value<'a>) -> T,
+    ) -> Option<Located<Vec<T>>> {
+        let value = self.take(key)?;
+        let place = value.place();
+        let entries = value.into_entries()?;
+        let value = entries.into_iter().map(read).collect();
+        Some(Located { value, place })
+    }
+
+    /// Says which keys were not taken, and are thereby unknown.
+    fn finish(self) {
+        let known: Vec<&str> = self.taken.iter().copied().collect();
+        for (key, _) in self.entries {
+            let name = key.get_ref().as_ref();
+            if !self.taken.contains(name) {
+                let place = self.document.place(key.span(), &self.path);
+                self.document.fault(place, unknown("key", name, &known));
+            }
+        }
+    }
+
+    /// Marks a key as known and returns its value.
+    fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
+        self.taken.insert(key);
+        let (_, value) = self
+            .entries
+            .iter()
+            .find(|(found, _)| found.get_ref() == key)?;
+        let path = match self.path.as_str() {
+            "" => key.to_owned(),
+            path => format!("{path}.{key}"),
+        };
+        Some(Value {
+            document: self.document,
+            value,
+            path,
+        })
+    }
+}
+
+impl Section for Table<'_> {
+    fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        self.take(key)?.into_text(parse)
+    }
+
+    fn truth(&mut self, key: &'static str) -> Option<Located<bool>> {
+        let value = self.take(key)?;
+        let DeValue::Boolean(truth) = value.value.get_ref() else {
+            return value.is_not("true or false");
+        };
+        Some(value.located(*truth))
+    }
+
+    fn path(&mut self, key: &'static str) -> Option<Located<PathBuf>> {
+        self.take(key)?.into_path()
+    }
+}
+
+/// One value of a document.
+#[derive(Debug)]
+pub(super) struct Value<'a> {
+    document: &'a Document<'a>,
+    value: &'a Spanned<DeValue<'a>>,
+    path: String,
+}
+
+impl<'a> Value<'a> {
+    /// Returns whether the value is a table.
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.value.get_ref(), DeValue::Table(_))
+    }
+
+    /// Reads a text. The error of `parse` completes a sentence that starts with the text.
+    pub(super) fn into_text<T>(
+        self,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        let DeValue::String(text) = self.value.get_ref() else {
+            return self.is_not("a text in quotes");
+        };
+        match parse_quoted(text, parse) {
+            Ok(value) => Some(self.located(value)),
+            Err(message) => {
+                self.document.fault(self.place(), message);
+                None
+            }
+        }
+    }
+
+    /// Reads a table to its end.
+    pub(super) fn into_table<T>(self, read: impl FnOnce(&mut Table<'a>) -> T) -> Option<T> {
+        let DeValue::Table(entries) = self.value.get_ref() else {
+            return self.is_not(&format!("a table: write [{}]", self.path));
+        };
+        let mut table = Table {
+            document: self.document,
+            entries,
+            place: self.place(),
+            path: self.path,
+            taken: BTreeSet::new(),
+        };
+        let read = read(&mut table);
+        table.finish();
+        Some(read)
+    }
+
+    /// Returns the values of a list.
+    fn into_entries(self) -> Option<Vec<Value<'a>>> {
+        let DeValue::Array(entries) = self.value.get_ref() else {
+            let expected = if self.is_table() {
+                format!("a list: write [[{}]]", self.path)
+            } else {
+                "a list in brackets".to_owned()
+            };
+            return self.is_not(&expected);
+        };
+        let entry = |(index, value)| Value {
+            document: self.document,
+            value,
+            path: format!("{}[{index}]", self.path),
+        };
+        Some(entries.iter().enumerate().map(entry).collect())
+    }
+
+    /// Reads a path, which starts at the folder of the file when it is relative.
+    fn into_path(self) -> Option<Located<PathBuf>> {
+        let folder = self.document.folder.clone();
+        self.into_text(|text| match text {
+            "" => Err("is no path".to_owned()),
+            text => Ok(folder.join(text)),
+        })
+    }
+
+    fn place(&self) -> Place {
+        self.document.place(self.value.span(), &self.path)
+    }
+
+    fn located<T>(&self, value: T) -> Located<T> {
+        Located {
+            value,
+            place: self.place(),
+        }
+    }
+
+    /// Says that the value is of another kind than the one that is asked for.
+    fn is_not<T>(&self, expected: &str) -> Option<T> {
+        let found = match self.value.get_ref() {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) | DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "a truth value",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let message = format!("this is {found}; it has to be {expected}");
+        self.document.fault(self.place(), message);
+        None
+    }
+}
+
+/// Makes the parser's message fit for the most usual slip, a text without quotes.
+fn syntax_message(message: &str) -> String {
+    let message = message
+        .strip_suffix(", expected nothing")
+        .unwrap_or(message);
+    let is_number = ["invalid float", "invalid integer", "invalid datetime"]
+        .iter()
+        .any(|start| message.starts_with(start));
+    if is_number {
+        format!("{message}: if this is a text, put it in quotes")
+    } else {
+        message.to_owned()
+    }
+}
+
+/// Parses a text; the message says which text it was, unless that could give away a password.
+pub(super) fn parse_quoted<T>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, String> {
+    parse(text).map_err(|problem| {
+        if text.contains('@') {
+            "a user or an '@' has no place here (the value is not shown, it could hold a password)"
+                .to_owned()
+        } else {
+            format!("'{}' {problem}", text.escape_debug())
+        }
+    })
+}
+
+/// Says that a name is unknown, and which known one is nearest, or else all that are known.
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    // One slip in three letters: more, and the nearest name is a guess.
+    let at_most = name.chars().count().div_ceil(3);
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .filter(|(distance, _)| *distance <= at_most)
+        .min();
+    let name = name.escape_debug();
+    match nearest {
+        Some((_, nearest)) => format!("unknown {what} '{name}': did you mean '{nearest}'?"),
+        None => format!(
+            "unknown {what} '{name}': known here are {}",
+            known.join(", ")
+        ),
+    }
+}

@@ -1,0 +1,199 @@
+//! Reads the texts that stand for values. Each error completes a sentence that starts with the text.
+
+use std::net::SocketAddr;
+
+use bytesize::ByteSize;
+
+use super::endpoint_url::EndpointUrl;
+use super::settings::Freshness;
+use crate::oci::{RepositoryName, UpstreamName, UpstreamNameError, UpstreamPattern};
+
+/// Where names lead that name no upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum DefaultUpstream {
+    /// Nowhere: they are answered with 404.
+    Nowhere,
+    /// To this upstream.
+    To(UpstreamName),
+}
+
+/// Reads `ip:port`. Host names are not taken: one name can have several addresses.
+pub(super) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "is no address to listen on: write ip:port, as in 127.0.0.1:5000, or 0.0.0.0:5000 for all addresses"
+            .to_owned()
+    })
+}
+
+/// Reads `"none"` or the name of an upstream.
+pub(super) fn default_upstream(text: &str) -> Result<DefaultUpstream, String> {
+    if text == "none" {
+        return Ok(DefaultUpstream::Nowhere);
+    }
+    bare_name(text)
+        .and_then(|text| Ok(DefaultUpstream::To(text.parse().map_err(reason)?)))
+        .map_err(|reason| format!("is neither \"none\" nor the name of a registry: {reason}"))
+}
+
+/// Reads a number of bytes with its unit.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    match text.parse::<ByteSize>() {
+        Ok(size) if has_unit => Ok(size.as_u64()),
+        Ok(_) | Err(_) => {
+            Err("is no size: write a number and its unit, as in 10GiB or 500MB".to_owned())
+        }
+    }
+}
+
+/// Reads a duration, `"always"` or `"immutable"`.
+pub(super) fn freshness(text: &str) -> Result<Freshness, String> {
+    match text {
+        "always" => Ok(Freshness::Always),
+        "immutable" => Ok(Freshness::Immutable),
+        text => match humantime::parse_duration(text) {
+            Ok(duration) if duration.is_zero() => {
+                Err("is no freshness: to ask each time, write \"always\"".to_owned())
+            }
+            Ok(duration) => Ok(Freshness::For(duration)),
+            Err(_) => Err("is no freshness: write a duration with its unit, as in 10m or 1h30m, \"always\" or \"immutable\"".to_owned()),
+        },
+    }
+}
+
+/// Reads the name of an upstream, or the pattern of a family of names.
+pub(super) fn upstream_pattern(text: &str) -> Result<UpstreamPattern, String> {
+    bare_name(text)
+        .and_then(|text| text.parse().map_err(reason))
+        .map_err(|reason| format!("is not the name of a registry: {reason}"))
+}
+
+/// Reads the address of an endpoint.
+pub(super) fn endpoint_url(text: &str) -> Result<EndpointUrl, String> {
+    text.parse()
+        .map_err(|error| format!("is not an endpoint: {error}"))
+}
+
+/// Reads an alias: one path segment that cannot be taken for a host, nor for a name that has a meaning already.
+pub(super) fn alias(text: &str) -> Result<String, String> {
+    if matches!(text, "local" | "v2" | "localhost") {
+        return Err("is no alias: the name has a meaning of its own".to_owned());
+    }
+    if text.contains(['.', ':']) {
+        return Err("is no alias: with '.' or ':' it would be taken for a host".to_owned());
+    }
+    match text.parse::<RepositoryName>() {
+        Ok(name) if name.is_single_component() => Ok(text.to_owned()),
+        Ok(_) => Err("is no alias: it has to be one path segment, without '/'".to_owned()),
+        Err(_) => Err(
+            "is no alias: write lower-case letters and digits, with '-' or '_' between them"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads a virtual host, `host` or `host:port`.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    // Only the grammar is asked for: a virtual host is a name of larder, not of an upstream.
+    bare_name(text)
+        .and_then(|text| text.parse::<UpstreamName>().map_err(reason))
+        .map(|_| text.to_ascii_lowercase())
+        .map_err(|reason| format!("is no host: {reason}"))
+}
+
+/// Passes on what is no address: said here, since the colon of `https://` would else be taken for the one of a port.
+fn bare_name(text: &str) -> Result<&str, String> {
+    if text.contains('/') {
+        Err("write host or host:port, without scheme and path".to_owned())
+    } else {
+        Ok(text)
+    }
+}
+
+fn reason(error: UpstreamNameError) -> String {
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn sizes_have_a_unit() {
+        for (text, bytes) in [
+            ("10GiB", 10 << 30),
+            ("1.5 KiB", 1536),
+            ("500MB", 500_000_000),
+            ("0B", 0),
+            ("2g", 2_000_000_000),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "10", "GiB", "-1GiB", "10GiBs", "10 %", "1e3GiB"] {
+            assert!(size(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn freshness_is_a_duration_or_a_word() {
+        for (text, value) in [
+            ("10m", Freshness::For(Duration::from_secs(600))),
+            ("1h 30m", Freshness::For(Duration::from_secs(5400))),
+            ("always", Freshness::Always),
+            ("immutable", Freshness::Immutable),
+        ] {
+            assert_eq!(freshness(text), Ok(value));
+        }
+        for text in ["", "10", "0s", "-1s", "never", "Always", "99999999999999y"] {
+            assert!(freshness(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn aliases_cannot_be_taken_for_anything_else() {
+        for text in ["hub", "team-a", "a__b", "0"] {
+            assert_eq!(alias(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "",
+            "Hub",
+            "a/b",
+            "a.b",
+            "a:1",
+            "-a",
+            "local",
+            "v2",
+            "localhost",
+            "a b",
+        ] {
+            assert!(alias(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_keep_their_own_spelling() {
+        assert_eq!(
+            host("Hub.Larder.example:5000").as_deref(),
+            Ok("hub.larder.example:5000")
+        );
+        assert_eq!(
+            host("registry-1.docker.io").as_deref(),
+            Ok("registry-1.docker.io")
+        );
+        for text in ["", "https://a.io", "a.io/x", "*.a.io"] {
+            assert!(host(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_place_to_listen_is_an_address_and_a_port() {
+        for text in ["127.0.0.1:5000", "[::]:5000", "0.0.0.0:0"] {
+            assert_eq!(socket_address(text).unwrap().to_string(), text);
+        }
+        for text in ["5000", ":5000", "localhost:5000", "127.0.0.1", "::1:5000:x"] {
+            assert!(socket_address(text).is_err(), "{text:?}");
+        }
+    }
+}
