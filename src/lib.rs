@@ -6,4 +6,5 @@ pub mod oci;
 pub mod runtime;
 pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod upstream;
