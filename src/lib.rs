@@ -1,6 +1,7 @@
 //! larder: a caching pull-through proxy for container registries.
 
 pub mod addressing;
+pub mod cli;
 pub mod config;
 pub mod oci;
 pub mod runtime;

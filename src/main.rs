@@ -1,3 +1,7 @@
 //! The larder program: reads its command line and does what it says.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    larder::cli::main()
+}

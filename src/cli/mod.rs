@@ -1,0 +1,69 @@
+//! The command line: reads what is asked for, does it, and says what came of it. One file a command.
+//!
+//! Exit codes: 0 when all went well, 1 when something failed while running, 2 when the configuration or the command
+//! line is wrong.
+
+mod args;
+mod check;
+mod failure;
+mod output;
+pub mod serve;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::Surroundings;
+use crate::telemetry::log::{LogOutput, LogSettings};
+use args::{Arguments, Command};
+use failure::{Exit, Failure};
+use output::Output;
+
+/// Does what the command line of this process says.
+pub fn main() -> ExitCode {
+    let mut output = Output::of_process();
+    let surroundings = Surroundings::of_process();
+    run(std::env::args_os(), &surroundings, &mut output).into()
+}
+
+/// Does what a command line says.
+fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    surroundings: &Surroundings,
+    output: &mut Output,
+) -> Exit {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(answer) if answer.use_stderr() => {
+            output.talk(&answer.render().to_string());
+            return Exit::Misused;
+        }
+        Err(answer) => {
+            output.data(&answer.render().to_string());
+            return Exit::Done;
+        }
+    };
+    let done = match arguments.command {
+        Command::Serve(arguments) => serve::serve(&arguments.into(), surroundings),
+        Command::Check(arguments) => check::check(&arguments.into(), surroundings, output),
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+/// Reads the level of the log from the environment.
+fn log_settings(surroundings: &Surroundings) -> Result<LogSettings, Failure> {
+    let variable = |name: &str| {
+        let value = surroundings.variable(name)?;
+        Some(value.to_string_lossy().into_owned())
+    };
+    LogSettings::read(variable, LogOutput::of_standard_error()).map_err(Failure::misused)
+}

@@ -1,0 +1,51 @@
+//! `larder serve`: serves until it is told to stop.
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::failure::Failure;
+use super::{check, log_settings};
+use crate::config::{self, Flags, Settings, Surroundings};
+use crate::telemetry::log;
+
+/// How many threads do blocking work at most: files and hashes. More would wait for the same disks and cores, and
+/// each holds a stack.
+const MAX_BLOCKING_THREADS: usize = 64;
+
+/// How long blocking work may go on after everything else has ended. It may be cut off: what is on disk is whole
+/// whenever the program ends.
+const BLOCKING_WORK_LIMIT: Duration = Duration::from_secs(5);
+
+/// Reads the configuration, starts the log and the runtime, and serves.
+pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Failure> {
+    let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
+    log::init(&log_settings(surroundings)?).map_err(Failure::running)?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config.file = loaded.file.map(|file| file.display().to_string()),
+        config.overrides = loaded.overrides.join(" "),
+        server.listen = %loaded.settings.server.listen,
+        cache.path = %loaded.settings.store.path.display(),
+        "starts: {}",
+        check::exposure(&loaded.settings),
+    );
+    // One worker for each core that this process may use.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .context("could not start the runtime")
+        .map_err(Failure::running)?;
+    let served = runtime.block_on(assemble(loaded.settings));
+    runtime.shutdown_timeout(BLOCKING_WORK_LIMIT);
+    served.map_err(Failure::running)
+}
+
+/// Puts the rooms together, and serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When a part cannot start, or when serving fails.
+pub async fn assemble(_settings: Settings) -> anyhow::Result<()> {
+    anyhow::bail!("not wired")
+}

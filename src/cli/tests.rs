@@ -1,0 +1,194 @@
+//! What people see of the program: help, reports, errors, and exit codes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use clap::CommandFactory;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+    let home = [("HOME", "/home/ada")];
+    let variables = home.iter().chain(variables);
+    Surroundings {
+        variables: variables
+            .map(|(name, value)| ((*name).to_owned(), OsString::from(value)))
+            .collect::<BTreeMap<_, _>>(),
+        is_root: false,
+        working_folder: PathBuf::from("/nowhere"),
+        system_folder: PathBuf::from("/nowhere/either"),
+    }
+}
+
+/// Runs a command; returns its exit, its data and its talk.
+fn larder(arguments: &[&str], variables: &[(&str, &str)]) -> (Exit, String, String) {
+    let (data, talk) = (Written::default(), Written::default());
+    let mut output = Output::new(data.clone(), talk.clone());
+    let arguments = ["larder"].iter().chain(arguments).map(OsString::from);
+    let exit = run(arguments, &surroundings(variables), &mut output);
+    (exit, data.text(), talk.text())
+}
+
+fn assert_shown(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_omit_expression(true);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn help_teaches() {
+    let mut command = Arguments::command().term_width(100);
+    command.build();
+    assert_shown("help", &command.render_long_help().to_string());
+    assert_shown("help_short", &command.render_help().to_string());
+    for name in ["serve", "check"] {
+        let command = command.find_subcommand_mut(name).unwrap();
+        assert_shown(
+            &format!("help_{name}"),
+            &command.render_long_help().to_string(),
+        );
+    }
+}
+
+#[test]
+fn help_and_version_are_data_and_misuse_is_talk() {
+    let (exit, data, talk) = larder(&["--version"], &[]);
+    assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+    assert_eq!(data, format!("larder {}\n", env!("CARGO_PKG_VERSION")));
+    let (exit, data, talk) = larder(&["serve", "--lisen", "x"], &[]);
+    assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
+    assert!(talk.contains("'--listen'"), "{talk}");
+    let (exit, data, talk) = larder(&[], &[]);
+    assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
+    assert!(talk.contains("serve"), "{talk}");
+}
+
+#[test]
+fn check_says_what_is_configured() {
+    let (exit, data, talk) = larder(&["check"], &[]);
+    assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+    assert_shown("check_defaults", &data);
+
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("larder.toml");
+    fs::write(
+        &file,
+        r#"
+        [server]
+        listen = "127.0.0.1:5000"
+        metrics_listen = "127.0.0.1:5001"
+        default_upstream = "none"
+        public_registries = false
+        [cache]
+        path = "/var/cache/larder"
+        min_free = "10GiB"
+        [tags]
+        freshness = "always"
+        [[upstream]]
+        name = "docker.io"
+        endpoints = ["https://mirror.gcr.io", "https://registry-1.docker.io"]
+        aliases = ["hub"]
+        hosts = ["hub.larder.example"]
+        freshness = "1h 30m"
+        [[upstream]]
+        name = "up.example"
+        endpoints = ["http://10.0.0.1:5001"]
+        freshness = "immutable"
+        [[upstream]]
+        name = "*.dkr.ecr.*.amazonaws.com"
+        "#,
+    )
+    .unwrap();
+    let path = file.to_str().unwrap();
+    let (exit, data, talk) = larder(
+        &["check", "--config", path],
+        &[("LARDER_SERVER__LISTEN", "0.0.0.0:80")],
+    );
+    assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+    assert_shown("check_file", &data.replace(path, "FILE"));
+}
+
+#[test]
+fn faults_are_talk_and_exit_with_2() {
+    for command in ["check", "serve"] {
+        let variables = [
+            ("LARDER_SERVER__LISTEN", "here"),
+            ("LARDER_CACHE__MIN_FREE", "10"),
+        ];
+        let (exit, data, talk) = larder(&[command], &variables);
+        assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
+        assert!(
+            talk.contains("LARDER_SERVER__LISTEN: 'here' is no"),
+            "{talk}"
+        );
+        assert!(
+            talk.contains("LARDER_CACHE__MIN_FREE: '10' is no"),
+            "{talk}"
+        );
+        assert!(
+            talk.ends_with("\nerror: the configuration has 2 faults\n"),
+            "{talk}"
+        );
+        let (exit, data, talk) = larder(&[command], &[("LARDER_LOG", "larder=loud")]);
+        assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
+        assert!(
+            talk.starts_with("error: LARDER_LOG is no log level\n"),
+            "{talk}"
+        );
+    }
+}
+
+#[test]
+fn flags_of_serve_are_settings() {
+    let (exit, _, talk) = larder(&["serve", "--listen", "here", "--cache-path", ""], &[]);
+    assert_eq!(exit, Exit::Misused);
+    assert!(talk.contains("--listen: 'here' is no"), "{talk}");
+    assert!(talk.contains("--cache-path: '' is no"), "{talk}");
+    let (exit, _, talk) = larder(&["serve", "--config", "absent.toml"], &[]);
+    assert_eq!(exit, Exit::Misused);
+    assert!(
+        talk.starts_with("--config: '/nowhere/absent.toml' cannot be read"),
+        "{talk}"
+    );
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    struct Gone;
+    impl io::Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+    let mut output = Output::new(Gone, Gone);
+    let arguments = ["larder", "check"].map(OsString::from);
+    assert_eq!(run(arguments, &surroundings(&[]), &mut output), Exit::Done);
+}
