@@ -7,4 +7,5 @@
 )]
 
 mod fake_registry;
+mod real;
 mod support;

@@ -1,0 +1,13 @@
+//! larder between real components: Debian's docker-registry behind it, skopeo in front of it, an image of real files.
+//!
+//! These tests need programs that a plain `cargo test` must not ask for, so they are ignored there; `.ci/run` installs
+//! the programs and runs them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "test support: what fails here fails the test"
+)]
+
+mod parts;
+mod support;

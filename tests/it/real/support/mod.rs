@@ -1,0 +1,12 @@
+//! The programs and the image that the tests put together.
+
+pub(crate) mod content;
+pub(crate) mod gate;
+pub(crate) mod image;
+pub(crate) mod process;
+pub(crate) mod registry;
+pub(crate) mod skopeo;
+
+pub(crate) use gate::Gate;
+pub(crate) use image::{Image, REPOSITORY};
+pub(crate) use skopeo::{Platforms, Skopeo};

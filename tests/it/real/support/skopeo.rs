@@ -1,0 +1,123 @@
+//! Debian's `skopeo` as a client.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::content::Content;
+use super::process::Process;
+
+/// Which platforms of an index are copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Platforms {
+    /// All, and the index itself.
+    All,
+    /// Linux on this architecture, without the index.
+    Linux(&'static str),
+}
+
+/// A user's skopeo, with a home folder of its own: nothing of the machine's settings and logins matters.
+#[derive(Debug)]
+pub(crate) struct Skopeo {
+    home: TempDir,
+}
+
+impl Skopeo {
+    /// Makes an empty home folder.
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir_all(home.path().join(".config/containers")).unwrap();
+        let skopeo = Self { home };
+        skopeo.configure("");
+        skopeo
+    }
+
+    /// Makes a registry on this port of the loopback interface a mirror of another registry.
+    pub(crate) fn use_mirror(&self, registry: &str, mirror: u16) {
+        self.configure(&format!(
+            "[[registry]]\n\
+             location = '{registry}'\n\
+             [[registry.mirror]]\n\
+             location = '127.0.0.1:{mirror}'\n\
+             insecure = true\n"
+        ));
+    }
+
+    fn configure(&self, registries: &str) {
+        let path = self.home.path().join(".config/containers/registries.conf");
+        fs::write(path, registries).unwrap();
+    }
+
+    /// Copies from one place to another, as it is.
+    pub(crate) fn copy(&self, platforms: Platforms, options: &[&str], from: &str, to: &str) {
+        let errors = tempfile::NamedTempFile::new().unwrap();
+        let process = self.start(platforms, options, [from, to], errors.path());
+        finish(process, errors.path());
+    }
+
+    /// Pulls an image and returns what came.
+    pub(crate) fn pull(&self, platforms: Platforms, reference: &str) -> Content {
+        self.start_pull(platforms, reference).finish()
+    }
+
+    /// Starts to pull an image.
+    pub(crate) fn start_pull(&self, platforms: Platforms, reference: &str) -> Pull {
+        let folder = tempfile::tempdir().unwrap();
+        let to = format!("dir:{}", folder.path().join("image").display());
+        let errors = folder.path().join("errors");
+        let process = self.start(platforms, &[], [reference, &to], &errors);
+        Pull { process, folder }
+    }
+
+    fn start(
+        &self,
+        platforms: Platforms,
+        options: &[&str],
+        from_and_to: [&str; 2],
+        errors: &Path,
+    ) -> Process {
+        let mut command = Command::new("skopeo");
+        command.args(["--insecure-policy", "--command-timeout=120s"]);
+        match platforms {
+            Platforms::All => command.args(["copy", "--all"]),
+            Platforms::Linux(architecture) => command
+                .args(["--override-os=linux", "--override-arch", architecture])
+                .arg("copy"),
+        };
+        command
+            .args(["--src-tls-verify=false", "--dest-tls-verify=false"])
+            .args(options)
+            .args(from_and_to)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.home.path())
+            .env("XDG_RUNTIME_DIR", self.home.path())
+            .stdout(Stdio::null())
+            .stderr(File::create(errors).unwrap());
+        Process::start(&mut command)
+    }
+}
+
+/// A pull that is under way.
+#[derive(Debug)]
+pub(crate) struct Pull {
+    process: Process,
+    folder: TempDir,
+}
+
+impl Pull {
+    /// Waits for the end and returns what came.
+    pub(crate) fn finish(self) -> Content {
+        finish(self.process, &self.folder.path().join("errors"));
+        Content::read(&self.folder.path().join("image"))
+    }
+}
+
+/// Waits for skopeo, which ends by its own timeout at the latest, and fails as it failed.
+fn finish(mut process: Process, errors: &Path) {
+    let status = process.wait();
+    let errors = fs::read_to_string(errors).unwrap_or_default();
+    assert!(status.success(), "skopeo: {status}\n{errors}");
+}
