@@ -9,5 +9,9 @@
     reason = "test support: what fails here fails the test"
 )]
 
+mod coalescing;
+mod healing;
+mod outages;
 mod parts;
+mod pulls;
 mod support;

@@ -3,10 +3,13 @@
 pub(crate) mod content;
 pub(crate) mod gate;
 pub(crate) mod image;
+pub(crate) mod larder;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod skopeo;
 
 pub(crate) use gate::Gate;
 pub(crate) use image::{Image, REPOSITORY};
+pub(crate) use larder::Larder;
+pub(crate) use process::until;
 pub(crate) use skopeo::{Platforms, Skopeo};

@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// What the pings of [`Server`] are signed with, so that a log tells them from requests.
 pub(crate) const PING_AGENT: &str = "larder-test-ping";
 
@@ -94,6 +96,13 @@ impl Server {
             pings(port).then_some(())
         });
         server
+    }
+
+    /// Asks the server to stop and returns how it ended.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        let child = &mut self.process.0;
+        kill_process(Pid::from_child(child), Signal::TERM).unwrap();
+        until("a server ends after SIGTERM", || child.try_wait().unwrap())
     }
 }
 

@@ -108,10 +108,28 @@ pub(crate) struct Pull {
 }
 
 impl Pull {
+    /// Returns the size of the largest file that has begun to arrive.
+    pub(crate) fn received(&self) -> u64 {
+        let Ok(files) = fs::read_dir(self.folder.path().join("image")) else {
+            return 0; // Not made yet.
+        };
+        files
+            .filter_map(|file| file.ok()?.metadata().ok())
+            .map(|metadata| metadata.len())
+            .max()
+            .unwrap_or(0)
+    }
+
     /// Waits for the end and returns what came.
     pub(crate) fn finish(self) -> Content {
         finish(self.process, &self.folder.path().join("errors"));
         Content::read(&self.folder.path().join("image"))
+    }
+
+    /// Waits for the end, which must be a failure.
+    pub(crate) fn fail(mut self) {
+        let status = self.process.wait();
+        assert!(!status.success(), "this pull could not succeed");
     }
 }
 
