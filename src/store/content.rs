@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::error::StoreError;
 use crate::oci::{ContentRange, Digest, Unsatisfiable};
@@ -30,6 +33,45 @@ pub struct FileSlice {
     pub offset: u64,
     /// How long the part is, in bytes.
     pub length: u64,
+}
+
+impl FileSlice {
+    /// Reads a part of the slice, beginning `at` bytes into it. Blocks while the disk is asked.
+    ///
+    /// # Errors
+    /// When the disk fails, or the file became shorter.
+    pub fn read(&self, at: u64, length: usize) -> io::Result<Bytes> {
+        let mut buffer = vec![0; length];
+        self.file.read_exact_at(&mut buffer, self.offset + at)?;
+        Ok(buffer.into())
+    }
+
+    /// Reads a part of the slice if it is in memory. `None` when the disk would have to be asked; fewer bytes than
+    /// asked for when only the first are in memory.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`] where the file system cannot tell; else as [`FileSlice::read`].
+    pub fn read_now(&self, at: u64, length: usize) -> io::Result<Option<Bytes>> {
+        let mut buffer = vec![0; length];
+        let mut parts = [IoSliceMut::new(&mut buffer)];
+        match preadv2(
+            &self.file,
+            &mut parts,
+            self.offset + at,
+            ReadWriteFlags::NOWAIT,
+        ) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                buffer.truncate(read);
+                Ok(Some(buffer.into()))
+            }
+            Err(Errno::AGAIN) => Ok(None),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Piece {

@@ -1,0 +1,78 @@
+//! Where an answer came from: one value for the log, the metric and the `Cache-Status` header.
+
+use std::fmt;
+
+/// How the cache came by an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CacheOutcome {
+    /// It was here, and fresh. The registry was not asked.
+    Hit,
+    /// It was fetched from the registry.
+    Miss,
+    /// It is being fetched for somebody else as well.
+    Joined,
+    /// It was here, and the registry confirmed it just now.
+    Revalidated,
+    /// It was here, and could not be confirmed.
+    Stale(StaleReason),
+    /// The registry said a short while ago that it has no such thing.
+    Negative,
+    /// It was handed through and not kept.
+    Passed(PassReason),
+}
+
+/// Why an answer could not be confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StaleReason {
+    /// The registry could not be reached, or answered with a failure of its own.
+    Unreachable,
+    /// The registry asked us to slow down.
+    RateLimited,
+    /// The registry takes its time; it is still being asked.
+    Slow,
+}
+
+/// Why an answer was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PassReason {
+    /// There is no room for it on the disk.
+    NoSpace,
+}
+
+impl CacheOutcome {
+    /// Returns the name of the outcome, the same in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Joined => "joined",
+            Self::Revalidated => "revalidated",
+            Self::Stale(StaleReason::Unreachable) => "stale_unreachable",
+            Self::Stale(StaleReason::RateLimited) => "stale_rate_limited",
+            Self::Stale(StaleReason::Slow) => "stale_slow",
+            Self::Negative => "negative",
+            Self::Passed(PassReason::NoSpace) => "passed_no_space",
+        }
+    }
+
+    /// Returns the value of the `Cache-Status` header (RFC 9211).
+    pub fn cache_status(self) -> &'static str {
+        match self {
+            Self::Hit => "larder; hit",
+            Self::Miss => "larder; fwd=miss; stored",
+            Self::Joined => "larder; fwd=miss; collapsed",
+            Self::Revalidated => "larder; hit; fwd=stale; fwd-status=200",
+            Self::Stale(StaleReason::Unreachable) => "larder; hit; detail=stale_unreachable",
+            Self::Stale(StaleReason::RateLimited) => "larder; hit; detail=stale_rate_limited",
+            Self::Stale(StaleReason::Slow) => "larder; hit; detail=stale_slow",
+            Self::Negative => "larder; hit; detail=negative",
+            Self::Passed(PassReason::NoSpace) => "larder; fwd=miss; detail=passed_no_space",
+        }
+    }
+}
+
+impl fmt::Display for CacheOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
