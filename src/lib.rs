@@ -1,6 +1,8 @@
 //! larder: a caching pull-through proxy for container registries.
 
 pub mod addressing;
+pub mod answer;
+pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod oci;

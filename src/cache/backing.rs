@@ -1,0 +1,101 @@
+//! What all parts of the cache work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::error::CacheError;
+use super::fill::FillKey;
+use super::negative::NegativeMemory;
+use super::sight::Links;
+use crate::oci::{Descriptor, Digest, UpstreamName};
+use crate::runtime::{Clock, Tasks};
+use crate::store::spool::SpoolArea;
+use crate::store::{BlobStore, RecordStore};
+use crate::upstream::{Upstream, Upstreams};
+
+/// How many sizes are remembered that manifests told.
+const SIZES: u64 = 50_000;
+/// How long a registry is suspected that sent wrong content.
+const SUSPICION: Duration = Duration::from_mins(10);
+/// How many wrong contents are remembered.
+const SUSPECTS: u64 = 1_000;
+
+/// Where content and records are kept, and where they come from.
+#[derive(Debug)]
+pub struct Parts {
+    /// Content.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Content on its way in.
+    pub spools: SpoolArea,
+    /// Records that may be lost.
+    pub records: Arc<dyn RecordStore>,
+    /// The registries.
+    pub upstreams: Upstreams,
+    /// All tasks.
+    pub tasks: Tasks,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The parts, and what is remembered across them.
+#[derive(Debug)]
+pub struct Backing {
+    /// Content.
+    pub blobs: Arc<dyn BlobStore>,
+    /// Content on its way in.
+    pub spools: SpoolArea,
+    /// Records that may be lost.
+    pub records: Arc<dyn RecordStore>,
+    /// Which repository has what.
+    pub links: Links,
+    /// The registries.
+    pub upstreams: Upstreams,
+    /// What registries do not have.
+    pub negative: NegativeMemory,
+    /// Sizes of content that manifests told, in bytes: a registry that does not announce a length is held to them.
+    pub sizes: moka::sync::Cache<Digest, u64>,
+    /// Where wrong content came from. The next fill of it is verified before its first byte goes out.
+    pub suspects: moka::sync::Cache<FillKey, ()>,
+    /// All tasks.
+    pub tasks: Tasks,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Backing {
+    /// Takes the parts, with nothing remembered.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            links: Links::new(parts.records.clone()),
+            blobs: parts.blobs,
+            spools: parts.spools,
+            records: parts.records,
+            upstreams: parts.upstreams,
+            negative: NegativeMemory::default(),
+            sizes: moka::sync::Cache::new(SIZES),
+            suspects: moka::sync::Cache::builder()
+                .max_capacity(SUSPECTS)
+                .time_to_live(SUSPICION)
+                .build(),
+            tasks: parts.tasks,
+            clock: parts.clock,
+        }
+    }
+
+    /// Returns the registry of this name.
+    ///
+    /// # Errors
+    /// [`CacheError::NotConfigured`], which addressing has seen to.
+    pub fn upstream(&self, name: &UpstreamName) -> Result<Arc<Upstream>, CacheError> {
+        self.upstreams
+            .get(name)
+            .ok_or_else(|| CacheError::NotConfigured(name.clone()))
+    }
+
+    /// Remembers the sizes that a manifest tells of what it lists.
+    pub fn remember_sizes<'a>(&self, descriptors: impl IntoIterator<Item = &'a Descriptor>) {
+        for descriptor in descriptors {
+            self.sizes.insert(descriptor.digest, descriptor.size);
+        }
+    }
+}

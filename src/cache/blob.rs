@@ -1,0 +1,395 @@
+//! Answers about blobs: from the store, from a fill that is under way, or from a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::backing::Backing;
+use super::error::CacheError;
+use super::fill::{self, Fill, FillError, FillKey, HELD_BACK, Progress, Verdict};
+use super::flight::{Boarding, Flights, SharedWork};
+use super::negative::Absent;
+use super::pass;
+use super::sight::{Link, LinkKind, View};
+use crate::addressing::{Grant, Origin};
+use crate::answer::{BlobAnswer, CacheOutcome, PassReason};
+use crate::oci::{ByteRange, ContentRange, Digest};
+use crate::store::Opened;
+
+/// How long a client waits for the first sign of content that is not here. What was begun goes on.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// How often a request begins anew because the fill that it joined ended for reasons of somebody else.
+const ATTEMPTS: u32 = 3;
+
+/// The blobs of all registries.
+#[derive(Debug)]
+pub struct Blobs {
+    backing: Arc<Backing>,
+    fills: Flights<FillKey, Arc<Fill>>,
+    heads: SharedWork<(View, Digest), Result<Option<u64>, CacheError>>,
+}
+
+/// What is known of a repository's right to some content before the registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sighted {
+    /// Its registry answered for it.
+    Yes,
+    /// Nobody asked yet.
+    NotYet,
+}
+
+impl Blobs {
+    /// Starts with no fill.
+    pub fn new(backing: Arc<Backing>) -> Self {
+        let heads = SharedWork::new(backing.tasks.clone());
+        Self {
+            backing,
+            fills: Flights::default(),
+            heads,
+        }
+    }
+
+    /// Returns how many fills are under way.
+    pub fn fills(&self) -> usize {
+        self.fills.count()
+    }
+
+    /// Answers a GET.
+    ///
+    /// # Errors
+    /// [`CacheError`]: the registry has no such blob, or could not be asked, or sent something else.
+    pub async fn get(
+        &self,
+        grant: &Grant<Origin>,
+        digest: &Digest,
+        range: Option<ByteRange>,
+    ) -> Result<BlobAnswer, CacheError> {
+        let view = View::shared(grant.target().clone());
+        let sighted = self.sight(&view, digest).await?;
+        if sighted == Sighted::Yes
+            && let Some(answer) = self.kept(digest, range).await?
+        {
+            return Ok(answer);
+        }
+        self.filled(&view, digest, range, sighted).await
+    }
+
+    /// Answers a HEAD. Nothing is fetched for it but the size.
+    ///
+    /// # Errors
+    /// As [`Blobs::get`].
+    pub async fn head(
+        &self,
+        grant: &Grant<Origin>,
+        digest: &Digest,
+    ) -> Result<BlobAnswer, CacheError> {
+        let view = View::shared(grant.target().clone());
+        let head = |size, outcome| BlobAnswer {
+            digest: *digest,
+            size: Some(size),
+            range: None,
+            body: None,
+            outcome,
+        };
+        if self.sight(&view, digest).await? == Sighted::Yes {
+            if let Some(size) = self.backing.blobs.size(digest).await? {
+                return Ok(head(size, CacheOutcome::Hit));
+            }
+            if let Some(size) = self
+                .in_flight(&view, digest)
+                .and_then(|fill| fill.watch().borrow().total)
+            {
+                return Ok(head(size, CacheOutcome::Joined));
+            }
+        }
+        let announced = self.ask(&view, digest).await?;
+        match announced.or_else(|| self.backing.sizes.get(digest)) {
+            Some(size) => Ok(head(size, CacheOutcome::Miss)),
+            // Nobody knows the size before the content is here.
+            None => {
+                let answer = self.filled(&view, digest, None, Sighted::Yes).await?;
+                let size = self.measured(&view, digest, answer).await?;
+                Ok(head(size, CacheOutcome::Miss))
+            }
+        }
+    }
+
+    /// Finds out whether the repository may read this digest, asking its registry only when the content is here because
+    /// of another repository.
+    async fn sight(&self, view: &View, digest: &Digest) -> Result<Sighted, CacheError> {
+        if self
+            .backing
+            .links
+            .find(view, LinkKind::Blob, digest)
+            .await?
+            .is_some()
+        {
+            return Ok(Sighted::Yes);
+        }
+        let absent = Absent::Blob(view.origin.clone(), *digest);
+        if self
+            .backing
+            .negative
+            .is_absent(&absent, self.backing.clock.now())
+        {
+            return Err(CacheError::BlobUnknown);
+        }
+        if self.backing.blobs.size(digest).await?.is_none() {
+            return Ok(Sighted::NotYet);
+        }
+        self.ask(view, digest).await?;
+        Ok(Sighted::Yes)
+    }
+
+    /// Asks the registry whether the repository has this blob, once for all who want to know. Returns its size, if told.
+    async fn ask(&self, view: &View, digest: &Digest) -> Result<Option<u64>, CacheError> {
+        let (backing, asked, digest) = (self.backing.clone(), view.clone(), *digest);
+        let work = move || async move {
+            let upstream = backing.upstream(&asked.origin.upstream)?;
+            let absent = Absent::Blob(asked.origin.clone(), digest);
+            let Some(head) = upstream
+                .head_blob(&asked.origin.repository, &digest)
+                .await?
+            else {
+                backing.negative.remember(absent, backing.clock.now());
+                return Err(CacheError::BlobUnknown);
+            };
+            backing.negative.forget(&absent);
+            let link = Link {
+                seen: backing.clock.now(),
+                size: head.size,
+                media_type: None,
+            };
+            backing
+                .links
+                .remember(&asked, LinkKind::Blob, &digest, link)
+                .await;
+            Ok(head.size)
+        };
+        let result = self
+            .heads
+            .run("head_blob", &(view.clone(), digest), work)
+            .await;
+        result.ok_or(CacheError::Stopping)?.0
+    }
+
+    async fn kept(
+        &self,
+        digest: &Digest,
+        range: Option<ByteRange>,
+    ) -> Result<Option<BlobAnswer>, CacheError> {
+        use futures_util::StreamExt;
+        let Some(found) = self.backing.blobs.open(digest, range).await? else {
+            return Ok(None);
+        };
+        match found.opened {
+            Opened::Unsatisfiable(reason) => Err(reason.into()),
+            Opened::Range(part, reader) => Ok(Some(BlobAnswer {
+                digest: *digest,
+                size: Some(found.total),
+                range: range.map(|_| part),
+                body: Some(reader.map(|piece| Ok(piece?)).boxed()),
+                outcome: CacheOutcome::Hit,
+            })),
+        }
+    }
+
+    fn in_flight(&self, view: &View, digest: &Digest) -> Option<Arc<Fill>> {
+        let upstream = view.origin.upstream.clone();
+        self.fills.find(&FillKey {
+            upstream,
+            digest: *digest,
+        })
+    }
+
+    /// Answers from a fill: one that is under way, or a new one.
+    async fn filled(
+        &self,
+        view: &View,
+        digest: &Digest,
+        range: Option<ByteRange>,
+        mut sighted: Sighted,
+    ) -> Result<BlobAnswer, CacheError> {
+        let mut failure = FillError::Stopping;
+        for _ in 0..ATTEMPTS {
+            let (fill, outcome) = self.board(view, digest);
+            let is_ours = fill.view() == view;
+            if !is_ours && sighted == Sighted::NotYet {
+                self.ask(view, digest).await?;
+                sighted = Sighted::Yes;
+            }
+            match from_fill(&self.backing, &fill, range, outcome).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failed::Told(error)) => return Err(error),
+                Err(Failed::Fill(FillError::NoSpace(_))) => {
+                    let body = pass::through(&self.backing, view, digest, range).await?;
+                    return Ok(BlobAnswer {
+                        outcome: CacheOutcome::Passed(PassReason::NoSpace),
+                        ..body
+                    });
+                }
+                // The other repository does not have it, or its readers left: this one has to ask for itself.
+                Err(Failed::Fill(error)) if may_begin_anew(&error, is_ours, outcome) => {
+                    failure = error
+                }
+                Err(Failed::Fill(error)) => return Err(self.failed(view, digest, error)),
+            }
+        }
+        Err(self.failed(view, digest, failure))
+    }
+
+    fn board(&self, view: &View, digest: &Digest) -> (Arc<Fill>, CacheOutcome) {
+        let key = FillKey {
+            upstream: view.origin.upstream.clone(),
+            digest: *digest,
+        };
+        let mut begun = None;
+        let make = || {
+            let (fill, asked) = Fill::new(view.clone(), *digest);
+            begun = Some(asked);
+            fill
+        };
+        match (self.fills.board(&key, make), begun) {
+            (Boarding::Started(fill, landing), Some(asked)) => {
+                let errand = fill::run::Errand {
+                    fill: fill.clone(),
+                    asked,
+                    landing,
+                    backing: self.backing.clone(),
+                };
+                drop(self.backing.tasks.spawn("fill", fill::run::run(errand)));
+                (fill, CacheOutcome::Miss)
+            }
+            (Boarding::Started(fill, _) | Boarding::Joined(fill), _) => {
+                (fill, CacheOutcome::Joined)
+            }
+        }
+    }
+
+    fn failed(&self, view: &View, digest: &Digest, error: FillError) -> CacheError {
+        if matches!(error, FillError::Unknown) {
+            let absent = Absent::Blob(view.origin.clone(), *digest);
+            self.backing
+                .negative
+                .remember(absent, self.backing.clock.now());
+        }
+        error.into()
+    }
+
+    /// Returns the size of a content that is being fetched because nobody knows it.
+    async fn measured(
+        &self,
+        view: &View,
+        digest: &Digest,
+        answer: BlobAnswer,
+    ) -> Result<u64, CacheError> {
+        if let Some(size) = answer.size {
+            return Ok(size);
+        }
+        if let Some(fill) = self.in_flight(view, digest) {
+            let mut progress = fill.watch();
+            let whole = progress.wait_for(|progress| !matches!(progress.verdict, Verdict::Running));
+            if timeout(FIRST_ANSWER, whole).await.is_err() {
+                return Err(CacheError::TooSlow);
+            }
+        }
+        self.backing
+            .blobs
+            .size(digest)
+            .await?
+            .ok_or(CacheError::TooSlow)
+    }
+}
+
+/// Decides whether a fill that failed says nothing about what another one would do.
+fn may_begin_anew(error: &FillError, is_ours: bool, outcome: CacheOutcome) -> bool {
+    match error {
+        FillError::Unknown => !is_ours,
+        FillError::Abandoned => outcome == CacheOutcome::Joined,
+        FillError::NotConfigured(_)
+        | FillError::Upstream(_)
+        | FillError::Mismatch(_)
+        | FillError::WrongSize { .. }
+        | FillError::NoSpace(_)
+        | FillError::Store(_)
+        | FillError::Stopping => false,
+    }
+}
+
+/// Why there is no answer from a fill.
+enum Failed {
+    /// The fill ended.
+    Fill(FillError),
+    /// The client is told so.
+    Told(CacheError),
+}
+
+/// Waits until it is known what to answer, and answers with the part of the fill that was asked for.
+async fn from_fill(
+    backing: &Backing,
+    fill: &Arc<Fill>,
+    range: Option<ByteRange>,
+    outcome: CacheOutcome,
+) -> Result<BlobAnswer, Failed> {
+    let reading = fill.attend();
+    let mut progress = fill.watch();
+    let is_suspect = backing.suspects.contains_key(&fill.key());
+    let first = wait(&mut progress, |progress| {
+        progress.total.is_some() || (range.is_none() && progress.written.total() > 0)
+    });
+    let total = timeout(FIRST_ANSWER, first)
+        .await
+        .map_err(|_| Failed::Told(CacheError::TooSlow))??;
+    let part = match (range, total) {
+        (Some(range), Some(total)) => Some(
+            range
+                .resolve(total)
+                .map_err(|error| Failed::Told(error.into()))?,
+        ),
+        _ => None,
+    };
+    // What cannot go out before the verdict waits for it here, where a failure can still be told by a status.
+    if is_suspect || total.is_some_and(|total| total <= HELD_BACK) {
+        let verdict = wait(&mut progress, |progress| {
+            matches!(progress.verdict, Verdict::Right)
+        });
+        match timeout(FIRST_ANSWER, verdict).await {
+            Ok(verdict) => drop(verdict?),
+            Err(_) => {
+                tracing::debug!(content.digest = %fill.digest(), "answering before the verdict")
+            }
+        }
+    }
+    let (start, end) = part.map_or((0, None), |part: ContentRange| {
+        (part.start(), Some(part.end()))
+    });
+    let body = fill::reader::read(fill, start, end);
+    drop(reading);
+    Ok(BlobAnswer {
+        digest: fill.digest(),
+        size: total,
+        range: part,
+        body: Some(body),
+        outcome,
+    })
+}
+
+/// Waits until the progress is as wanted, or the fill has failed. Returns the size, if it is known by then.
+async fn wait(
+    progress: &mut watch::Receiver<Progress>,
+    is_ready: impl Fn(&Progress) -> bool,
+) -> Result<Option<u64>, Failed> {
+    let ready =
+        |progress: &Progress| is_ready(progress) || !matches!(progress.verdict, Verdict::Running);
+    let reached = progress
+        .wait_for(ready)
+        .await
+        .map_err(|_| Failed::Fill(FillError::Stopping))?;
+    match &reached.verdict {
+        Verdict::Failed(error) => Err(Failed::Fill(error.clone())),
+        Verdict::Running | Verdict::Right => Ok(reached.total),
+    }
+}

@@ -1,0 +1,311 @@
+//! Fetching manifests: asked for once however many want them, verified, read, and kept.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use super::backing::Backing;
+use super::error::CacheError;
+use super::flight::SharedWork;
+use super::negative::Absent;
+use super::sight::{Link, LinkKind, View};
+use crate::answer::ManifestHead;
+use crate::oci::{
+    Algorithm, Digest, ManifestError, ManifestView, Measurer, MediaType, Reference, VariantClass,
+    VerifiedContent, Verifier,
+};
+use crate::store::{Durability, Opened, Piece, StoreError};
+use crate::upstream::{FetchedManifest, ManifestHead as Described};
+
+/// How many bytes of manifests are kept in memory.
+const IN_MEMORY: u64 = 32 * 1024 * 1024;
+
+/// The largest manifest, in bytes (distribution-spec asks for at least 4 MiB).
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// A manifest with its bytes.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// What it is.
+    pub head: ManifestHead,
+    /// The bytes as received.
+    pub bytes: Bytes,
+}
+
+/// What a request to a registry is shared by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Request {
+    view: View,
+    reference: Reference,
+    class: VariantClass,
+}
+
+/// Brings manifests from registries and from the store.
+#[derive(Debug)]
+pub struct Fetcher {
+    backing: Arc<Backing>,
+    memory: moka::sync::Cache<Digest, Bytes>,
+    gets: SharedWork<Request, Result<Manifest, CacheError>>,
+    heads: SharedWork<Request, Result<Option<ManifestHead>, CacheError>>,
+}
+
+impl Fetcher {
+    /// Starts with nothing in memory.
+    pub fn new(backing: Arc<Backing>) -> Self {
+        let weight = |_: &Digest, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let memory = moka::sync::Cache::builder()
+            .max_capacity(IN_MEMORY)
+            .weigher(weight)
+            .build();
+        let (gets, heads) = (
+            SharedWork::new(backing.tasks.clone()),
+            SharedWork::new(backing.tasks.clone()),
+        );
+        Self {
+            backing,
+            memory,
+            gets,
+            heads,
+        }
+    }
+
+    /// Returns the bytes of a manifest that is here, whoever fetched it.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the store could not be read.
+    pub async fn kept(&self, digest: &Digest) -> Result<Option<Bytes>, CacheError> {
+        if let Some(bytes) = self.memory.get(digest) {
+            return Ok(Some(bytes));
+        }
+        let Some(found) = self.backing.blobs.open(digest, None).await? else {
+            return Ok(None);
+        };
+        let Opened::Range(_, mut reader) = found.opened else {
+            return Ok(None);
+        };
+        if found.total > LARGEST {
+            return Ok(None);
+        }
+        let mut whole = Vec::with_capacity(usize::try_from(found.total).unwrap_or_default());
+        while let Some(piece) = reader.next().await {
+            whole.extend_from_slice(&self.read(piece?).await?);
+        }
+        let bytes = Bytes::from(whole);
+        self.memory.insert(*digest, bytes.clone());
+        Ok(Some(bytes))
+    }
+
+    async fn read(&self, piece: Piece) -> Result<Bytes, StoreError> {
+        let slice = match piece {
+            Piece::Bytes(bytes) => return Ok(bytes),
+            Piece::File(slice) => slice,
+        };
+        let length = usize::try_from(slice.length).unwrap_or(usize::MAX);
+        let job = self
+            .backing
+            .tasks
+            .spawn_blocking(move || slice.read(0, length));
+        let read = job.await.unwrap_or_else(|stopped| Err(stopped.into()));
+        read.map_err(|error| StoreError::io("read", "a manifest", error))
+    }
+
+    /// Fetches a manifest from its registry and keeps it, once for all who want it now.
+    ///
+    /// # Errors
+    /// [`CacheError`]: the registry does not have it, could not be asked, or sent something else.
+    pub async fn get(
+        &self,
+        view: &View,
+        reference: &Reference,
+        class: VariantClass,
+    ) -> Result<Manifest, CacheError> {
+        let request = Request {
+            view: view.clone(),
+            reference: reference.clone(),
+            class,
+        };
+        let (backing, memory, asked) = (self.backing.clone(), self.memory.clone(), request.clone());
+        let work = move || get(backing, memory, asked);
+        self.gets
+            .run("get_manifest", &request, work)
+            .await
+            .ok_or(CacheError::Stopping)?
+            .0
+    }
+
+    /// Asks a registry what a manifest is, once for all who want to know now. `None` when it does not answer such
+    /// requests well enough, so that it has to be fetched.
+    ///
+    /// # Errors
+    /// [`CacheError`]: the registry does not have it, or could not be asked.
+    pub async fn head(
+        &self,
+        view: &View,
+        reference: &Reference,
+        class: VariantClass,
+    ) -> Result<Option<ManifestHead>, CacheError> {
+        let request = Request {
+            view: view.clone(),
+            reference: reference.clone(),
+            class,
+        };
+        let (backing, asked) = (self.backing.clone(), request.clone());
+        let work = move || head(backing, asked);
+        self.heads
+            .run("head_manifest", &request, work)
+            .await
+            .ok_or(CacheError::Stopping)?
+            .0
+    }
+}
+
+async fn get(
+    backing: Arc<Backing>,
+    memory: moka::sync::Cache<Digest, Bytes>,
+    request: Request,
+) -> Result<Manifest, CacheError> {
+    let Request {
+        view,
+        reference,
+        class,
+    } = request;
+    let upstream = backing.upstream(&view.origin.upstream)?;
+    let absent = Absent::Manifest(view.origin.clone(), reference.clone());
+    let fetched = upstream
+        .get_manifest(&view.origin.repository, &reference, class)
+        .await?;
+    let Some(fetched) = fetched else {
+        backing.negative.remember(absent, backing.clock.now());
+        return Err(CacheError::ManifestUnknown);
+    };
+    let (content, manifest) = match checked(&reference, &fetched) {
+        Ok(((content, media_type), parsed)) => {
+            backing.remember_sizes(parsed.manifests.iter().chain(&parsed.blobs));
+            let head = ManifestHead {
+                digest: content.digest(),
+                media_type,
+                size: content.size(),
+            };
+            (
+                content,
+                Manifest {
+                    head,
+                    bytes: fetched.bytes,
+                },
+            )
+        }
+        Err(error) => {
+            tracing::warn!(repository.name = %view, reference = %reference, %error, "a manifest is refused");
+            return Err(error);
+        }
+    };
+    backing.negative.forget(&absent);
+    memory.insert(content.digest(), manifest.bytes.clone());
+    link(&backing, &view, &manifest.head).await;
+    let (keeper, bytes) = (backing.clone(), manifest.bytes.clone());
+    // Nobody waits for the disk: until it is there, the manifest is in memory.
+    drop(backing.tasks.spawn("keep_manifest", async move {
+        if let Err(error) = keep(&keeper, content, bytes).await {
+            tracing::warn!(content.digest = %content.digest(), %error, "a manifest was served and could not be kept");
+        }
+    }));
+    Ok(manifest)
+}
+
+/// Verifies what came, and reads what it is.
+fn checked(
+    reference: &Reference,
+    fetched: &FetchedManifest,
+) -> Result<((VerifiedContent, MediaType), ManifestView), CacheError> {
+    let content = match reference {
+        Reference::Digest(digest) => Verifier::check(*digest, &fetched.bytes)?,
+        Reference::Tag(_) => measure(fetched),
+    };
+    let parsed = match ManifestView::parse(&fetched.bytes, fetched.media_type.as_ref()) {
+        // The digest was asked for, so that the bytes are right and only the header can be wrong.
+        Err(error @ ManifestError::TypesDiffer { .. })
+            if matches!(reference, Reference::Digest(_)) =>
+        {
+            tracing::warn!(content.digest = %content.digest(), %error, "the type of the body is served");
+            ManifestView::parse(&fetched.bytes, None)?
+        }
+        parsed => parsed?,
+    };
+    if parsed.media_type.is_schema1() {
+        return Err(CacheError::Schema1);
+    }
+    Ok(((content, parsed.media_type.clone()), parsed))
+}
+
+/// Returns what the bytes are, in the algorithm that the registry names them by if they are what it says.
+fn measure(fetched: &FetchedManifest) -> VerifiedContent {
+    let measured = Measurer::measure(Algorithm::Sha256, &fetched.bytes);
+    let Some(declared) = fetched
+        .declared
+        .filter(|declared| *declared != measured.digest())
+    else {
+        return measured;
+    };
+    match Verifier::check(declared, &fetched.bytes) {
+        Ok(content) => content,
+        Err(mismatch) => {
+            tracing::warn!(%mismatch, "the registry names a manifest by a digest that it does not have");
+            measured
+        }
+    }
+}
+
+async fn keep(backing: &Backing, content: VerifiedContent, bytes: Bytes) -> Result<(), StoreError> {
+    let spool = backing.spools.write(content, bytes).await?;
+    backing.blobs.adopt(spool, Durability::Eventual).await
+}
+
+async fn link(backing: &Backing, view: &View, head: &ManifestHead) {
+    let link = Link {
+        seen: backing.clock.now(),
+        size: Some(head.size),
+        media_type: Some(head.media_type.clone()),
+    };
+    backing
+        .links
+        .remember(view, LinkKind::Manifest, &head.digest, link)
+        .await;
+}
+
+async fn head(backing: Arc<Backing>, request: Request) -> Result<Option<ManifestHead>, CacheError> {
+    let Request {
+        view,
+        reference,
+        class,
+    } = request;
+    let upstream = backing.upstream(&view.origin.upstream)?;
+    let answer = upstream
+        .head_manifest(&view.origin.repository, &reference, class)
+        .await?;
+    // Some registries do not do HEAD, and some answer it with 404: only a GET tells.
+    let Some(Described::Described {
+        digest,
+        media_type: Some(media_type),
+        size: Some(size),
+    }) = answer
+    else {
+        return Ok(None);
+    };
+    if matches!(&reference, Reference::Digest(asked) if *asked != digest) {
+        return Ok(None);
+    }
+    if media_type.says_nothing() || media_type.is_schema1() {
+        return Ok(None);
+    }
+    backing
+        .negative
+        .forget(&Absent::Manifest(view.origin.clone(), reference));
+    let head = ManifestHead {
+        digest,
+        media_type,
+        size,
+    };
+    link(&backing, &view, &head).await;
+    Ok(Some(head))
+}

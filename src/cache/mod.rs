@@ -1,0 +1,54 @@
+//! Answers pulls of other registries' content: from what is kept, from what is on its way, or by fetching it.
+//!
+//! It decides what is fresh and who may read what; it does not know HTTP, neither towards clients nor towards
+//! registries.
+
+pub mod backing;
+pub mod blob;
+pub mod error;
+pub mod fetch;
+pub mod fill;
+pub mod flight;
+pub mod freshness;
+pub mod manifest;
+pub mod negative;
+pub mod pass;
+pub mod remembered;
+pub mod sight;
+pub mod tag;
+
+use std::sync::Arc;
+
+pub use backing::Parts;
+pub use blob::Blobs;
+pub use error::CacheError;
+pub use manifest::Manifests;
+
+use self::backing::Backing;
+
+/// What the configuration says of the cache.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How long tags are believed.
+    pub tags: freshness::Settings,
+}
+
+/// The cache of all registries.
+#[derive(Debug)]
+pub struct Cache {
+    /// Manifests, by tag and by digest.
+    pub manifests: Manifests,
+    /// Blobs.
+    pub blobs: Blobs,
+}
+
+impl Cache {
+    /// Puts the cache together.
+    pub fn new(parts: Parts, settings: Settings) -> Self {
+        let backing = Arc::new(Backing::new(parts));
+        Self {
+            manifests: Manifests::new(backing.clone(), settings.tags),
+            blobs: Blobs::new(backing),
+        }
+    }
+}

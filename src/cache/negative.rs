@@ -1,0 +1,101 @@
+//! What a registry said it does not have, for a short while: signatures and referrers are asked for again and again
+//! where there are none. Only a registry's own 404 comes here.
+
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use crate::addressing::Origin;
+use crate::oci::{Digest, Reference};
+use crate::runtime::Timestamp;
+
+/// How long a missing tag stays missing: it may be pushed any moment.
+const TAG_PERIOD: Duration = Duration::from_secs(15);
+/// How long missing content stays missing.
+const DIGEST_PERIOD: Duration = Duration::from_secs(30);
+/// How many absences are remembered.
+const CAPACITY: u64 = 10_000;
+
+/// What was missing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Absent {
+    /// A manifest.
+    Manifest(Origin, Reference),
+    /// A blob.
+    Blob(Origin, Digest),
+}
+
+impl Absent {
+    fn period(&self) -> Duration {
+        match self {
+            Self::Manifest(_, Reference::Tag(_)) => TAG_PERIOD,
+            Self::Manifest(_, Reference::Digest(_)) | Self::Blob(..) => DIGEST_PERIOD,
+        }
+    }
+}
+
+/// Remembers absences. They are never written down.
+#[derive(Clone, Debug)]
+pub struct NegativeMemory(Cache<Absent, Timestamp>);
+
+impl Default for NegativeMemory {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(CAPACITY)
+                .time_to_live(DIGEST_PERIOD)
+                .build(),
+        )
+    }
+}
+
+impl NegativeMemory {
+    /// Remembers that the registry does not have this, as of now.
+    pub fn remember(&self, absent: Absent, now: Timestamp) {
+        self.0.insert(absent, now);
+    }
+
+    /// Returns whether the registry said so a short while ago.
+    pub fn is_absent(&self, absent: &Absent, now: Timestamp) -> bool {
+        self.0
+            .get(absent)
+            .is_some_and(|since| now.since(since) < absent.period())
+    }
+
+    /// Forgets an absence: the thing was seen.
+    pub fn forget(&self, absent: &Absent) {
+        self.0.invalidate(absent);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_missing_for_a_shorter_time_than_digests() {
+        let origin = Origin {
+            upstream: "a.io".parse().unwrap(),
+            repository: "r".parse().unwrap(),
+        };
+        let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        let memory = NegativeMemory::default();
+        let start = Timestamp::from_millis(1_000);
+        let after = |seconds: u64| Timestamp::from_millis(1_000 + seconds * 1_000);
+        for (absent, period) in [
+            (Absent::Manifest(origin.clone(), "1".parse().unwrap()), 15),
+            (
+                Absent::Manifest(origin.clone(), Reference::Digest(digest)),
+                30,
+            ),
+            (Absent::Blob(origin.clone(), digest), 30),
+        ] {
+            assert!(!memory.is_absent(&absent, start));
+            memory.remember(absent.clone(), start);
+            assert!(memory.is_absent(&absent, after(period - 1)));
+            assert!(!memory.is_absent(&absent, after(period)));
+            memory.forget(&absent);
+            assert!(!memory.is_absent(&absent, start));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What tags point at, and asking the registry whether they still do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::backing::Backing;
+use super::error::CacheError;
+use super::remembered::Remembered;
+use super::sight::View;
+use crate::answer::{ManifestHead, StaleReason};
+use crate::oci::{Digest, MediaType, Tag, VariantClass};
+use crate::runtime::Timestamp;
+use crate::store::StoreError;
+use crate::upstream::UpstreamError;
+
+/// How long a client that could be served from the cache waits for the registry's word. Asking goes on behind it.
+pub const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
+
+/// How many tag records are kept in memory; about 400 bytes each.
+const IN_MEMORY: u64 = 20_000;
+
+/// What a tag points at, for one class of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagRecord {
+    /// The manifest.
+    pub digest: Digest,
+    /// Its type.
+    pub media_type: MediaType,
+    /// Its size, in bytes.
+    pub size: u64,
+    /// When the registry last said so.
+    pub confirmed: Timestamp,
+}
+
+impl TagRecord {
+    /// Records what the registry says now.
+    pub fn new(head: &ManifestHead, now: Timestamp) -> Self {
+        let ManifestHead {
+            digest,
+            media_type,
+            size,
+        } = head.clone();
+        Self {
+            digest,
+            media_type,
+            size,
+            confirmed: now,
+        }
+    }
+
+    /// Returns what is known of the manifest.
+    pub fn head(&self) -> ManifestHead {
+        ManifestHead {
+            digest: self.digest,
+            media_type: self.media_type.clone(),
+            size: self.size,
+        }
+    }
+}
+
+/// One tag of one repository, for one class of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TagName {
+    /// The repository.
+    pub view: View,
+    /// The tag.
+    pub tag: Tag,
+    /// What the client can read.
+    pub class: VariantClass,
+}
+
+/// The tags of all repositories.
+#[derive(Debug)]
+pub struct Tags(Remembered<TagRecord>);
+
+impl Tags {
+    /// Keeps tags in the records of the cache.
+    pub fn new(backing: &Backing) -> Self {
+        Self(Remembered::new(backing.records.clone(), IN_MEMORY))
+    }
+
+    /// Returns what is known of a tag.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the records could not be read.
+    pub async fn find(&self, name: &TagName) -> Result<Option<Arc<TagRecord>>, StoreError> {
+        self.0.read(&name.view.tag_key(&name.tag, name.class)).await
+    }
+
+    /// Remembers what the registry said. What cannot be written down is logged: the answer at hand is right all the same.
+    pub async fn remember(&self, name: &TagName, record: TagRecord) {
+        if let Err(error) = self
+            .0
+            .write(name.view.tag_key(&name.tag, name.class), record)
+            .await
+        {
+            tracing::warn!(repository.name = %name.view, tag = %name.tag, %error, "could not write down a tag");
+        }
+    }
+
+    /// Forgets a tag: the registry no longer has it.
+    pub async fn forget(&self, name: &TagName) {
+        if let Err(error) = self
+            .0
+            .remove(name.view.tag_key(&name.tag, name.class))
+            .await
+        {
+            tracing::warn!(repository.name = %name.view, tag = %name.tag, %error, "could not remove a tag");
+        }
+    }
+}
+
+/// Returns why an old answer goes out after this failure to ask, or `None` when the failure is the answer.
+pub fn stale_reason(error: &CacheError) -> Option<StaleReason> {
+    match error {
+        CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(StaleReason::RateLimited),
+        CacheError::Upstream(UpstreamError::Refused { .. }) => None,
+        CacheError::Upstream(_)
+        | CacheError::WrongContent(_)
+        | CacheError::WrongSize { .. }
+        | CacheError::BadManifest(_) => Some(StaleReason::Unreachable),
+        CacheError::TooSlow => Some(StaleReason::Slow),
+        CacheError::ManifestUnknown
+        | CacheError::NotConfigured(_)
+        | CacheError::BlobUnknown
+        | CacheError::Schema1
+        | CacheError::Unsatisfiable(_)
+        | CacheError::Store(_)
+        | CacheError::Stopping => None,
+    }
+}
