@@ -1,3 +1,152 @@
 //! The registry API: reads requests, asks the rooms below, writes answers. Decides nothing about freshness.
 
+pub mod access;
+pub mod body;
+pub mod connection;
+pub mod error;
+pub mod handle;
+pub mod pull;
+pub mod request_log;
+pub mod respond;
 pub mod route;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use self::body::Reads;
+use self::handle::Context;
+use crate::addressing::Addressing;
+use crate::cache::Cache;
+use crate::runtime::Tasks;
+use crate::runtime::executor::HyperExecutor;
+
+/// What the configuration says of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the registry API is served.
+    pub listen: SocketAddr,
+}
+
+/// How many clients can be connected; further ones wait to be accepted.
+const CONNECTIONS: usize = 10_000;
+/// How many connections the operating system keeps that are not accepted yet.
+const BACKLOG: i32 = 1_024;
+/// How long accepting rests when it fails, as it does when the process has no more files to open.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    context: Arc<Context>,
+    tasks: Tasks,
+}
+
+impl Server {
+    /// Begins to listen. Connections are accepted when [`Server::run`] is called.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn bind(
+        settings: Settings,
+        addressing: Addressing,
+        cache: Arc<Cache>,
+        tasks: Tasks,
+    ) -> io::Result<Self> {
+        let listener = listen(settings.listen)?;
+        let reads = Arc::new(Reads::new(tasks.clone()));
+        Ok(Self {
+            listener,
+            context: Arc::new(Context {
+                addressing,
+                cache,
+                reads,
+            }),
+            tasks,
+        })
+    }
+
+    /// Returns the address that is listened on, with the port that was given where none was asked for.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stopping`, then lets the answers under way be given, at most for `drain`. Returns how many
+    /// connections were cut then.
+    pub async fn run(self, stopping: CancellationToken, drain: Duration) -> usize {
+        let connections = Tasks::new();
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let end = CancellationToken::new();
+        loop {
+            let accepted = tokio::select! {
+                () = stopping.cancelled() => break,
+                accepted = accept(&self.listener, &places) => accepted,
+            };
+            let Some((stream, client, place)) = accepted else {
+                continue;
+            };
+            let executor = HyperExecutor::new(self.tasks.clone());
+            let served = connection::serve(
+                stream,
+                client,
+                self.context.clone(),
+                executor,
+                stopping.clone(),
+            );
+            let end = end.clone();
+            drop(connections.spawn("connection", async move {
+                tokio::select! {
+                    () = served => {}
+                    () = end.cancelled() => {}
+                }
+                drop(place);
+            }));
+        }
+        drop(self.listener);
+        let cut = connections.drain(drain).await;
+        end.cancel();
+        cut
+    }
+}
+
+type Accepted = (
+    tokio::net::TcpStream,
+    SocketAddr,
+    tokio::sync::OwnedSemaphorePermit,
+);
+
+/// Accepts the next connection when there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, client)) => Some((stream, client, place)),
+        Err(error) => {
+            tracing::warn!(%error, "could not accept a connection");
+            tokio::time::sleep(ACCEPT_REST).await;
+            None
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}

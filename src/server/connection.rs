@@ -1,0 +1,69 @@
+//! One connection of a client, from its first byte to its last.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
+
+use super::handle::{Context, handle};
+use crate::runtime::executor::HyperExecutor;
+
+/// How long a client may take for the head of its next request: an idle connection is closed after this.
+const HEAD_WITHIN: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of an answer that is there.
+const TAKE_WITHIN: Duration = Duration::from_mins(5);
+/// How much of a request or an answer is buffered, in bytes: more than the headers that are taken.
+const BUFFER: usize = 96 * 1024;
+/// How many requests an HTTP/2 client may have under way.
+const STREAMS: u32 = 128;
+
+/// Serves a connection until the client leaves; after `stopping`, until the answer under way is given.
+pub async fn serve(
+    stream: TcpStream,
+    client: SocketAddr,
+    context: Arc<Context>,
+    executor: HyperExecutor,
+    stopping: CancellationToken,
+) {
+    // Without it the second part of a small answer waits for the client's acknowledgement of the first.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(client.address = %client, %error, "the connection is gone already");
+        return;
+    }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKE_WITHIN));
+    let service = service_fn(move |request| {
+        let context = context.clone();
+        async move { Ok::<_, Infallible>(handle(context, request, client).await) }
+    });
+    let mut builder = auto::Builder::new(executor);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .keep_alive_interval(HEAD_WITHIN);
+    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(client.address = %client, %error, "a connection broke");
+    }
+}

@@ -1,0 +1,285 @@
+//! From a failure to an HTTP answer, in one place. A failure that is not placed here does not compile.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::time::Duration;
+
+use http::StatusCode;
+use thiserror::Error;
+
+use super::route::RouteError;
+use crate::addressing::AddressError;
+use crate::cache::CacheError;
+use crate::oci::reference::ReferenceError;
+use crate::oci::{Digest, ErrorBody, ErrorCode, Unsatisfiable};
+use crate::store::StoreError;
+use crate::upstream::UpstreamError;
+
+/// Why a request is not answered with what it asks for.
+#[derive(Debug, Error)]
+pub enum RequestError {
+    /// The path or query is not understood.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The name leads nowhere.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The path is known and does not take the method.
+    #[error("{method} is not possible here{}", because(reason))]
+    Method {
+        /// The method.
+        method: http::Method,
+        /// What the path takes.
+        allow: &'static str,
+        /// Why not, if there is more to say.
+        reason: &'static str,
+    },
+    /// The path exists in the API and is not there in this version.
+    #[error("{0} is not available here yet")]
+    NotAvailable(&'static str),
+    /// Nothing is hosted here yet.
+    #[error("the repository {0} is not here: nothing has been pushed to it")]
+    NotHosted(String),
+    /// The path is longer than is taken.
+    #[error("the path and query have more than {limit_bytes} bytes")]
+    PathTooLong {
+        /// How much is taken.
+        limit_bytes: usize,
+    },
+    /// The headers are larger than is taken.
+    #[error("the headers have more than {limit_bytes} bytes")]
+    HeadersTooLarge {
+        /// How much is taken.
+        limit_bytes: usize,
+    },
+    /// The client wants another content than this address has.
+    #[error("If-Match does not name {0}")]
+    Precondition(Digest),
+    /// The cache has no answer.
+    #[error("{subject}: {error}")]
+    Cache {
+        /// What was asked for, as in "blob sha256:… of docker.io/library/alpine".
+        subject: String,
+        /// Whether that was a blob or a manifest.
+        kind: Kind,
+        /// Why not.
+        #[source]
+        error: CacheError,
+    },
+}
+
+/// What was asked of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A manifest.
+    Manifest,
+    /// A blob.
+    Blob,
+}
+
+/// An error as HTTP tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body.
+    pub body: ErrorBody,
+    /// When to come again.
+    pub retry_after: Option<Duration>,
+    /// What the path takes, for 405.
+    pub allow: Option<&'static str>,
+    /// The size of the content, for 416.
+    pub unsatisfiable: Option<Unsatisfiable>,
+}
+
+/// When to come again after a failure that is likely to pass soon.
+const SOON: Duration = Duration::from_secs(5);
+
+impl RequestError {
+    /// Returns the answer that tells of this failure.
+    pub fn answer(&self) -> ErrorAnswer {
+        match self {
+            Self::Route(error) => route(error),
+            Self::Address(error) => address(error),
+            Self::Method { allow, .. } => {
+                let answer = told(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, self);
+                ErrorAnswer {
+                    allow: Some(allow),
+                    ..answer
+                }
+            }
+            Self::NotAvailable(_) => told(StatusCode::NOT_FOUND, ErrorCode::Unsupported, self),
+            Self::NotHosted(_) => told(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, self),
+            Self::PathTooLong { .. } => {
+                told(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, self)
+            }
+            Self::HeadersTooLarge { .. } => told(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                ErrorCode::Unsupported,
+                self,
+            ),
+            Self::Precondition(_) => told(
+                StatusCode::PRECONDITION_FAILED,
+                ErrorCode::DigestInvalid,
+                self,
+            ),
+            Self::Cache { kind, error, .. } => cache(self, *kind, error),
+        }
+    }
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() {
+        String::new()
+    } else {
+        format!(": {reason}")
+    }
+}
+
+fn told(status: StatusCode, code: ErrorCode, error: &dyn std::error::Error) -> ErrorAnswer {
+    let body = ErrorBody::new(code, error.to_string());
+    ErrorAnswer {
+        status,
+        body,
+        retry_after: None,
+        allow: None,
+        unsatisfiable: None,
+    }
+}
+
+fn route(error: &RouteError) -> ErrorAnswer {
+    let (status, code) = match error {
+        RouteError::Unknown => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
+        RouteError::Segment(_) | RouteError::Encoding(_) | RouteError::Namespace(_) => {
+            (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid)
+        }
+        RouteError::Digest(_) | RouteError::Reference(ReferenceError::Digest(_)) => {
+            (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)
+        }
+        // No registry has a manifest under a tag that cannot be.
+        RouteError::Reference(ReferenceError::Tag(_)) => {
+            (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
+        }
+    };
+    told(status, code, error)
+}
+
+fn address(error: &AddressError) -> ErrorAnswer {
+    let (status, code) = match error {
+        AddressError::Name(_)
+        | AddressError::Namespace { .. }
+        | AddressError::Host { .. }
+        | AddressError::Disagree { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
+        AddressError::NotConfigured(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+        AddressError::UnknownMount(_) | AddressError::NoDefault(_) | AddressError::TwoApiPaths => {
+            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
+        }
+    };
+    told(status, code, error)
+}
+
+/// The code of a failure that may be gone the next moment. Clients that look at codes try this one again; the names of
+/// what is unknown would tell them that it does not exist.
+const PASSING: ErrorCode = ErrorCode::TooManyRequests;
+
+fn cache(whole: &RequestError, kind: Kind, error: &CacheError) -> ErrorAnswer {
+    let unknown = match kind {
+        Kind::Manifest => ErrorCode::ManifestUnknown,
+        Kind::Blob => ErrorCode::BlobUnknown,
+    };
+    let (status, code, retry_after) = match error {
+        CacheError::ManifestUnknown | CacheError::BlobUnknown | CacheError::Schema1 => {
+            (StatusCode::NOT_FOUND, unknown, None)
+        }
+        CacheError::NotConfigured(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied, None),
+        CacheError::Upstream(error) => upstream(unknown, error),
+        CacheError::WrongContent(_) => (StatusCode::BAD_GATEWAY, ErrorCode::DigestInvalid, None),
+        CacheError::WrongSize { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),
+        CacheError::BadManifest(_) => (StatusCode::BAD_GATEWAY, ErrorCode::ManifestInvalid, None),
+        CacheError::TooSlow => (StatusCode::GATEWAY_TIMEOUT, PASSING, Some(SOON)),
+        CacheError::Unsatisfiable(reason) => {
+            let answer = told(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                ErrorCode::SizeInvalid,
+                whole,
+            );
+            return ErrorAnswer {
+                unsatisfiable: Some(*reason),
+                ..answer
+            };
+        }
+        CacheError::Store(error) => store(error),
+        CacheError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
+    };
+    let mut answer = told(status, code, whole);
+    answer.body.detail = detail(error);
+    ErrorAnswer {
+        retry_after,
+        ..answer
+    }
+}
+
+fn upstream(
+    unknown: ErrorCode,
+    error: &UpstreamError,
+) -> (StatusCode, ErrorCode, Option<Duration>) {
+    match error {
+        UpstreamError::Unreachable { .. } | UpstreamError::Unavailable { .. } => {
+            (StatusCode::BAD_GATEWAY, PASSING, None)
+        }
+        UpstreamError::TimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, PASSING, None),
+        UpstreamError::RateLimited { retry_after, .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::TooManyRequests,
+            Some(*retry_after),
+        ),
+        // The large registries do not tell absent from private; their challenge is never relayed.
+        UpstreamError::Refused {
+            status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            ..
+        } => (StatusCode::NOT_FOUND, unknown, None),
+        UpstreamError::Refused { .. } | UpstreamError::Protocol { .. } => {
+            (StatusCode::BAD_GATEWAY, ErrorCode::Unsupported, None)
+        }
+        UpstreamError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
+        UpstreamError::Forbidden { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::Denied, None),
+        UpstreamError::TooLarge { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),
+    }
+}
+
+fn store(error: &StoreError) -> (StatusCode, ErrorCode, Option<Duration>) {
+    match error {
+        StoreError::NoSpace { .. }
+        | StoreError::Conflict { .. }
+        | StoreError::Io { .. }
+        | StoreError::Records { .. }
+        | StoreError::Truncated { .. }
+        | StoreError::InUse { .. }
+        | StoreError::Newer { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
+    }
+}
+
+/// Says what to do, where something can be done.
+fn detail(error: &CacheError) -> Option<String> {
+    match error {
+        CacheError::Upstream(UpstreamError::Refused {
+            status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            ..
+        }) => {
+            Some("it does not exist there, or needs credentials, which larder does not have".into())
+        }
+        CacheError::Schema1 => Some(
+            "push the image again with a current client, which makes it schema 2 or OCI".into(),
+        ),
+        CacheError::ManifestUnknown
+        | CacheError::BlobUnknown
+        | CacheError::NotConfigured(_)
+        | CacheError::Upstream(_)
+        | CacheError::WrongContent(_)
+        | CacheError::WrongSize { .. }
+        | CacheError::BadManifest(_)
+        | CacheError::TooSlow
+        | CacheError::Unsatisfiable(_)
+        | CacheError::Store(_)
+        | CacheError::Stopping => None,
+    }
+}

@@ -1,0 +1,199 @@
+//! The table of contents of the registry API: each route, its methods, and who answers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+
+use super::body::{Reads, ResponseBody};
+use super::error::RequestError;
+use super::pull::{self, Conditions};
+use super::request_log::{RequestLog, Subject, with_causes};
+use super::route::{Located, Route};
+use super::{access, respond};
+use crate::addressing::{Addressing, Asked, Granted};
+use crate::cache::Cache;
+use crate::oci::Reference;
+
+/// The longest path and query that is taken, in bytes.
+const PATH_LIMIT: usize = 8 * 1024;
+/// The most that all headers may have, names and values, in bytes.
+const HEADERS_LIMIT: usize = 32 * 1024;
+/// What can be done with what is only read.
+const READ: &str = "GET, HEAD";
+/// Which registry the request was for, told when the client said it by `ns` (distribution-spec, "Registry Proxying").
+const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
+
+/// What answering needs.
+#[derive(Debug)]
+pub struct Context {
+    /// Where names lead.
+    pub addressing: Addressing,
+    /// The content of other registries.
+    pub cache: Arc<Cache>,
+    /// How files are read.
+    pub reads: Arc<Reads>,
+}
+
+/// Answers a request. Its body, if it has one, is ignored.
+pub async fn handle<B>(
+    context: Arc<Context>,
+    request: Request<B>,
+    client: SocketAddr,
+) -> Response<ResponseBody> {
+    let mut log = RequestLog::begin(request.method().clone(), client);
+    let (parts, _body) = request.into_parts();
+    let answered = answer(&context, &parts, log.subject()).await;
+    let response = match answered {
+        Ok(response) => {
+            log.answered(response.status(), None);
+            response
+        }
+        Err(error) => {
+            let answer = error.answer();
+            log.answered(answer.status, Some(with_causes(&error)));
+            respond::error(answer, parts.method == Method::HEAD)
+        }
+    };
+    response.map(|body| body.logged(log))
+}
+
+async fn answer(
+    context: &Context,
+    parts: &http::request::Parts,
+    subject: &mut Subject,
+) -> Result<Response<ResponseBody>, RequestError> {
+    check_limits(parts)?;
+    let located = Located::parse(parts.uri.path(), parts.uri.query())?;
+    let mut response = dispatch(context, parts, &located, subject).await?;
+    if let Some(namespace) = &located.namespace
+        && let Ok(namespace) = HeaderValue::from_str(namespace)
+    {
+        response.headers_mut().insert(NAMESPACE, namespace);
+    }
+    Ok(response)
+}
+
+async fn dispatch(
+    context: &Context,
+    parts: &http::request::Parts,
+    located: &Located,
+    subject: &mut Subject,
+) -> Result<Response<ResponseBody>, RequestError> {
+    let method = &parts.method;
+    let conditions = Conditions {
+        method,
+        headers: &parts.headers,
+    };
+    match &located.route {
+        Route::ApiVersion => {
+            subject.route = "ping";
+            read_only(method, "")?;
+            Ok(respond::api_version())
+        }
+        Route::Manifest { name, reference } => {
+            subject.route = "manifest";
+            subject.reference = Some(reference.clone());
+            let granted = grant(context, parts, located, name, subject)?;
+            read_only(method, PULL_ONLY)?;
+            match granted {
+                Granted::Proxied(grant) => {
+                    pull::manifest(context, &grant, reference, conditions, subject).await
+                }
+                Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
+            }
+        }
+        Route::Blob { name, digest } => {
+            subject.route = "blob";
+            subject.reference = Some(Reference::Digest(*digest));
+            let granted = grant(context, parts, located, name, subject)?;
+            read_only(method, PULL_ONLY)?;
+            match granted {
+                Granted::Proxied(grant) => {
+                    pull::blob(context, &grant, digest, conditions, subject).await
+                }
+                Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
+            }
+        }
+        Route::StartUpload { name } | Route::Upload { name, .. } => {
+            subject.route = "upload";
+            grant(context, parts, located, name, subject)?;
+            Err(RequestError::Method {
+                method: method.clone(),
+                allow: "",
+                reason: PULL_ONLY,
+            })
+        }
+        Route::Tags { .. } => Err(missing(subject, "tags", "the list of tags")),
+        Route::Referrers { .. } => Err(missing(subject, "referrers", "the list of referrers")),
+        Route::Catalog => Err(missing(subject, "catalog", "the list of repositories")),
+    }
+}
+
+/// Why content of other registries cannot be changed here.
+const PULL_ONLY: &str = "what leads to another registry can be pulled only";
+
+fn missing(subject: &mut Subject, route: &'static str, what: &'static str) -> RequestError {
+    subject.route = route;
+    RequestError::NotAvailable(what)
+}
+
+fn read_only(method: &Method, reason: &'static str) -> Result<(), RequestError> {
+    match *method {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(RequestError::Method {
+            method: method.clone(),
+            allow: READ,
+            reason,
+        }),
+    }
+}
+
+/// Finds where a name leads, and whether the client may go there.
+fn grant(
+    context: &Context,
+    parts: &http::request::Parts,
+    located: &Located,
+    name: &str,
+    subject: &mut Subject,
+) -> Result<Granted, RequestError> {
+    let asked = Asked {
+        host: host(parts),
+        mount: located.mount.as_deref(),
+        namespace: located.namespace.as_deref(),
+        name,
+    };
+    let target = context.addressing.resolve(asked)?;
+    subject.target = Some(target.to_string());
+    Ok(access::decide(target).sort())
+}
+
+/// Returns by what name larder was reached.
+fn host(parts: &http::request::Parts) -> Option<&str> {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    authority.or_else(|| parts.headers.get(http::header::HOST)?.to_str().ok())
+}
+
+fn check_limits(parts: &http::request::Parts) -> Result<(), RequestError> {
+    let path = parts
+        .uri
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
+    if path > PATH_LIMIT {
+        return Err(RequestError::PathTooLong {
+            limit_bytes: PATH_LIMIT,
+        });
+    }
+    let size = |headers: &HeaderMap| -> usize {
+        headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum()
+    };
+    if size(&parts.headers) > HEADERS_LIMIT {
+        return Err(RequestError::HeadersTooLarge {
+            limit_bytes: HEADERS_LIMIT,
+        });
+    }
+    Ok(())
+}

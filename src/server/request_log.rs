@@ -1,0 +1,128 @@
+//! The closing line of a request: one, when its last byte is sent or it was cut.
+
+use std::net::SocketAddr;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::answer::{BodyError, CacheOutcome};
+use crate::oci::Reference;
+
+/// What a request turned out to be, for its closing line.
+#[derive(Clone, Debug, Default)]
+pub struct Subject {
+    /// What was asked for, as a word.
+    pub route: &'static str,
+    /// Where the name led, as the registry calls it.
+    pub target: Option<String>,
+    /// The tag or digest.
+    pub reference: Option<Reference>,
+    /// Where the answer came from.
+    pub outcome: Option<CacheOutcome>,
+}
+
+/// Collects what the closing line says, and writes it when dropped.
+#[derive(Debug)]
+pub struct RequestLog {
+    method: http::Method,
+    client: SocketAddr,
+    began: Instant,
+    subject: Subject,
+    status: StatusCode,
+    sent_bytes: u64,
+    error: Option<String>,
+}
+
+impl RequestLog {
+    /// Begins with a request.
+    pub fn begin(method: http::Method, client: SocketAddr) -> Self {
+        Self {
+            method,
+            client,
+            began: Instant::now(),
+            subject: Subject::default(),
+            status: StatusCode::OK,
+            sent_bytes: 0,
+            error: None,
+        }
+    }
+
+    /// Says what the request is.
+    pub fn subject(&mut self) -> &mut Subject {
+        &mut self.subject
+    }
+
+    /// Says how it is answered.
+    pub fn answered(&mut self, status: StatusCode, error: Option<String>) {
+        self.status = status;
+        self.error = error;
+    }
+
+    /// Counts bytes of the body.
+    pub fn sent(&mut self, bytes: u64) {
+        self.sent_bytes += bytes;
+    }
+
+    /// Says that the body ended before its end.
+    pub fn cut(&mut self, error: &BodyError) {
+        self.error = Some(with_causes(error));
+    }
+
+    /// Blobs that were here are many and say little; the rest is worth a line.
+    fn is_quiet(&self) -> bool {
+        let Subject { route, outcome, .. } = &self.subject;
+        self.error.is_none()
+            && (*route == "ping"
+                || (*route == "blob" && matches!(outcome, Some(CacheOutcome::Hit))))
+    }
+}
+
+/// Writes an error and what caused it in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+impl Drop for RequestLog {
+    fn drop(&mut self) {
+        let Subject {
+            route,
+            target,
+            reference,
+            outcome,
+        } = &self.subject;
+        macro_rules! line {
+            ($level:expr) => {
+                tracing::event!(
+                    target: "larder::access",
+                    $level,
+                    http.method = %self.method,
+                    http.status = self.status.as_u16(),
+                    client.address = %self.client,
+                    route,
+                    repository.name = target.as_deref(),
+                    reference = reference.as_ref().map(tracing::field::display),
+                    outcome = outcome.map(CacheOutcome::name),
+                    sent_bytes = self.sent_bytes,
+                    duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    error = self.error.as_deref(),
+                    "request"
+                )
+            };
+        }
+        if self.is_quiet() {
+            line!(tracing::Level::DEBUG)
+        } else {
+            line!(tracing::Level::INFO)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! From an answer to a response, in one place: status, headers, body.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, HeaderValue, RETRY_AFTER, WARNING,
+};
+use http::{Response, StatusCode, response};
+
+use super::body::{Reads, ResponseBody};
+use super::error::ErrorAnswer;
+use crate::answer::{BlobAnswer, CacheOutcome, ManifestAnswer};
+use crate::oci::Digest;
+
+/// Says that this is a registry of the second version of the API; old clients look for it.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+/// The digest of the content.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// Where the answer came from (RFC 9211).
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// Content by digest never changes, and all that is served is public.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+
+/// Answers the ping.
+pub fn api_version() -> Response<ResponseBody> {
+    let builder = base(StatusCode::OK)
+        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_LENGTH, 2);
+    finish(builder, ResponseBody::whole("{}"))
+}
+
+/// Answers with a manifest; without its bytes if the answer has none.
+pub fn manifest(answer: ManifestAnswer) -> Response<ResponseBody> {
+    let ManifestAnswer {
+        head,
+        bytes,
+        outcome,
+        age,
+    } = answer;
+    let builder = identified(base(StatusCode::OK), &head.digest, outcome)
+        .header(CONTENT_TYPE, head.media_type.as_str())
+        .header(CONTENT_LENGTH, head.size);
+    let builder = match age {
+        Some(age) => builder
+            .header(AGE, age.as_secs())
+            .header(WARNING, "299 - \"stale: the registry could not be asked\""),
+        None => builder,
+    };
+    finish(
+        builder,
+        bytes.map_or_else(ResponseBody::empty, ResponseBody::whole),
+    )
+}
+
+/// Answers with a blob or a part of one; without its bytes if the answer has none.
+pub fn blob(answer: BlobAnswer, reads: &Arc<Reads>) -> Response<ResponseBody> {
+    let BlobAnswer {
+        digest,
+        size,
+        range,
+        body,
+        outcome,
+    } = answer;
+    let status = if range.is_some() {
+        StatusCode::PARTIAL_CONTENT
+    } else {
+        StatusCode::OK
+    };
+    let length = range.map(|range| range.length()).or(size);
+    let mut builder = identified(base(status), &digest, outcome)
+        .header(CONTENT_TYPE, "application/octet-stream")
+        .header(ACCEPT_RANGES, "bytes")
+        .header(CACHE_CONTROL, IMMUTABLE);
+    if let Some(range) = range {
+        builder = builder.header(CONTENT_RANGE, range.to_string());
+    }
+    if let Some(length) = length {
+        builder = builder.header(CONTENT_LENGTH, length);
+    }
+    let body = body.map(|pieces| ResponseBody::content(pieces, length, reads.clone()));
+    finish(builder, body.unwrap_or_else(ResponseBody::empty))
+}
+
+/// Answers that the client has this content already.
+pub fn not_modified(digest: &Digest, outcome: CacheOutcome) -> Response<ResponseBody> {
+    finish(
+        identified(base(StatusCode::NOT_MODIFIED), digest, outcome),
+        ResponseBody::empty(),
+    )
+}
+
+/// Answers with an error.
+pub fn error(answer: ErrorAnswer, is_head: bool) -> Response<ResponseBody> {
+    let json = Bytes::from(answer.body.to_json());
+    let mut builder = base(answer.status)
+        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_LENGTH, json.len());
+    if let Some(after) = answer.retry_after {
+        builder = builder.header(RETRY_AFTER, after.as_secs().max(1));
+    }
+    if let Some(allow) = answer.allow {
+        builder = builder.header(ALLOW, allow);
+    }
+    if let Some(reason) = answer.unsatisfiable {
+        builder = builder.header(CONTENT_RANGE, format!("bytes */{}", reason.total));
+    }
+    finish(
+        builder,
+        if is_head {
+            ResponseBody::empty()
+        } else {
+            ResponseBody::whole(json)
+        },
+    )
+}
+
+fn base(status: StatusCode) -> response::Builder {
+    Response::builder()
+        .status(status)
+        .header(API_VERSION, "registry/2.0")
+}
+
+fn identified(
+    builder: response::Builder,
+    digest: &Digest,
+    outcome: CacheOutcome,
+) -> response::Builder {
+    builder
+        .header(CONTENT_DIGEST, digest.to_string())
+        .header(ETAG, format!("\"{digest}\""))
+        .header(CACHE_STATUS, outcome.cache_status())
+}
+
+fn finish(builder: response::Builder, body: ResponseBody) -> Response<ResponseBody> {
+    builder
+        .body(body)
+        .expect("statuses are constants, and header values are made of checked values")
+}
