@@ -5,9 +5,10 @@ use bytesize::ByteSize;
 use super::failure::Failure;
 use super::log_settings;
 use super::output::Output;
-use crate::config::{
-    self, EndpointSettings, Flags, Freshness, Loaded, Settings, Surroundings, UpstreamSettings,
-};
+use crate::addressing::{Alias, VirtualHost};
+use crate::cache::freshness::Freshness;
+use crate::config::{self, Flags, Loaded, Settings, Surroundings};
+use crate::upstream::{self, EndpointSettings};
 
 /// Reads the configuration and prints what it means.
 pub(super) fn check(
@@ -51,7 +52,7 @@ fn report(loaded: &Loaded) -> String {
         ("registry", format!("http://{}", settings.server.listen)),
         ("metrics", metrics(settings)),
         ("cache", cache(settings)),
-        ("tags", freshness(settings.cache.freshness)),
+        ("tags", freshness(settings.cache.tags.freshness)),
         ("default", default_upstream(settings)),
     ];
     let mut report: Vec<String> = lines
@@ -72,7 +73,7 @@ fn report(loaded: &Loaded) -> String {
 }
 
 fn metrics(settings: &Settings) -> String {
-    match settings.server.metrics_listen {
+    match settings.metrics_listen {
         Some(address) => format!("http://{address}"),
         None => "none".to_owned(),
     }
@@ -111,20 +112,22 @@ fn default_upstream(settings: &Settings) -> String {
 
 /// Describes each upstream on a line of its own.
 fn upstreams(settings: &Settings) -> Vec<String> {
-    let describe = |upstream: &UpstreamSettings| {
+    let describe = |upstream: &upstream::Settings| {
         let pattern = &upstream.pattern;
         let rules = &settings.addressing.upstreams;
         let rule = rules.iter().find(|rule| rule.pattern == *pattern);
         let names: Vec<&str> = rule
             .into_iter()
-            .flat_map(|rule| rule.aliases.iter().chain(&rule.hosts))
-            .map(String::as_str)
+            .flat_map(|rule| {
+                let aliases = rule.aliases.iter().map(Alias::as_str);
+                aliases.chain(rule.hosts.iter().map(VirtualHost::as_str))
+            })
             .collect();
         let mut line = format!("  {pattern}: {}", endpoints(upstream));
         if !names.is_empty() {
             line.push_str(&format!("; also named {}", names.join(", ")));
         }
-        let mut own = settings.cache.per_upstream.iter();
+        let mut own = settings.cache.tags.per_upstream.iter();
         if let Some((_, own)) = own.find(|(own, _)| own == pattern) {
             line.push_str(&format!("; tags {}", freshness(*own)));
         }
@@ -133,7 +136,7 @@ fn upstreams(settings: &Settings) -> Vec<String> {
     settings.upstreams.iter().map(describe).collect()
 }
 
-fn endpoints(upstream: &UpstreamSettings) -> String {
+fn endpoints(upstream: &upstream::Settings) -> String {
     if upstream.endpoints.is_empty() {
         return "https:// and its own name".to_owned();
     }

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::endpoint_url::EndpointUrl;
 use super::overrides::Overrides;
 use super::reader::{Document, Located, Section, Table, Value};
-use super::settings::Freshness;
 use super::values::{self, DefaultUpstream};
+use crate::addressing::{Alias, VirtualHost};
+use crate::cache::freshness::Freshness;
 use crate::oci::UpstreamPattern;
+use crate::upstream::EndpointUrl;
 
 /// A configuration as it was written, in a file or in what overrides it.
 #[derive(Debug, Default)]
@@ -165,9 +166,9 @@ pub(super) struct UpstreamKeys {
     /// Danger: with `http://`, whoever is on the way can say where a tag leads.
     pub(super) endpoints: Option<Located<Vec<EndpointKeys>>>,
     /// First path segments that mean this upstream, as `hub` in `larder:5000/hub/library/alpine`. Default: none.
-    pub(super) aliases: Vec<Located<String>>,
+    pub(super) aliases: Vec<Located<Alias>>,
     /// Host names of larder under which it is this upstream only. Default: none.
-    pub(super) hosts: Vec<Located<String>>,
+    pub(super) hosts: Vec<Located<VirtualHost>>,
     /// As in `[tags]`, for this upstream. Default: the one of `[tags]`.
     pub(super) freshness: Option<Located<Freshness>>,
 }

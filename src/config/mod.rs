@@ -4,7 +4,6 @@
 //! the parsed file is read by a small reader of our own (`reader.rs`) that collects them. Nothing here looks at the
 //! process: what surrounds it comes in as [`Surroundings`]. Files named in the configuration are looked at.
 
-mod endpoint_url;
 mod fault;
 mod file;
 mod overrides;
@@ -21,13 +20,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use fault::{Fault, Faults, Place, Spot};
 pub use overrides::Flags;
-pub use settings::{
-    AddressingSettings, CacheSettings, EndpointSettings, Freshness, ServerSettings, Settings,
-    StoreSettings, UpstreamRule, UpstreamSettings,
-};
+pub use settings::Settings;
 pub use surroundings::Surroundings;
 
 use file::Written;

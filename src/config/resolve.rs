@@ -2,25 +2,22 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::fault::{Faults, Place};
 use super::file::{CacheKeys, ServerKeys, TagKeys, UpstreamKeys, Written};
 use super::reader::Located;
-use super::settings::{
-    AddressingSettings, CacheSettings, Freshness, ServerSettings, Settings, StoreSettings,
-    UpstreamRule, UpstreamSettings,
-};
+use super::settings::Settings;
 use super::surroundings::Surroundings;
 use super::upstreams::{self, Upstream};
 use super::values::DefaultUpstream;
+use crate::addressing::UpstreamRule;
+use crate::cache::freshness::{self, Freshness};
 use crate::oci::UpstreamName;
+use crate::store::disk;
+use crate::{addressing, cache, server, upstream};
 
 /// Where the registry API is served unless something else is written: nobody but this machine gets there.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
-
-/// How long a tag counts as current unless something else is written.
-const DEFAULT_FRESHNESS: Freshness = Freshness::For(Duration::from_mins(10));
 
 /// Makes settings of what is written. They are of use only when this adds no fault.
 pub(super) fn resolve(
@@ -28,8 +25,8 @@ pub(super) fn resolve(
     surroundings: &Surroundings,
     faults: &mut Faults,
 ) -> Settings {
-    let server = server(&written.server, faults);
-    check_endpoints(&written.upstreams, server.listen, faults);
+    let (listen, metrics_listen) = doors(&written.server, faults);
+    check_endpoints(&written.upstreams, listen, faults);
     let with_public = written
         .server
         .public_registries
@@ -47,16 +44,19 @@ pub(super) fn resolve(
     }
     let default = default_upstream(written.server.default_upstream, &upstreams, faults);
     Settings {
-        server,
+        server: server::Settings { listen },
+        metrics_listen,
         store: store(written.cache, surroundings, faults),
-        cache: cache(written.tags, &upstreams),
-        addressing: AddressingSettings {
+        cache: cache::Settings {
+            tags: tags(written.tags, &upstreams),
+        },
+        addressing: addressing::Settings {
             upstreams: upstreams.iter().map(rule).collect(),
             default,
         },
         upstreams: upstreams
             .into_iter()
-            .map(|upstream| UpstreamSettings {
+            .map(|upstream| upstream::Settings {
                 pattern: upstream.pattern,
                 endpoints: upstream.endpoints,
             })
@@ -64,7 +64,7 @@ pub(super) fn resolve(
     }
 }
 
-fn server(keys: &ServerKeys, faults: &mut Faults) -> ServerSettings {
+fn doors(keys: &ServerKeys, faults: &mut Faults) -> (SocketAddr, Option<SocketAddr>) {
     let listen = keys
         .listen
         .as_ref()
@@ -78,10 +78,10 @@ fn server(keys: &ServerKeys, faults: &mut Faults) -> ServerSettings {
         );
         faults.push(metrics.place.clone(), message);
     }
-    ServerSettings {
+    (
         listen,
-        metrics_listen: keys.metrics_listen.as_ref().map(|metrics| metrics.value),
-    }
+        keys.metrics_listen.as_ref().map(|metrics| metrics.value),
+    )
 }
 
 /// Tells whether two sockets cannot be bound at the same time. Port 0 is another port each time.
@@ -144,9 +144,12 @@ fn default_upstream(
     if is_configured(&name) {
         return Some(name);
     }
-    let aliased = upstreams
-        .iter()
-        .find(|upstream| upstream.aliases.iter().any(|alias| alias == name.as_str()));
+    let aliased = upstreams.iter().find(|upstream| {
+        upstream
+            .aliases
+            .iter()
+            .any(|alias| alias.as_str() == name.as_str())
+    });
     let message = match aliased {
         Some(upstream) => format!("'{name}' is an alias: write '{}'", upstream.pattern),
         None => format!(
@@ -157,7 +160,7 @@ fn default_upstream(
     None
 }
 
-fn store(keys: CacheKeys, surroundings: &Surroundings, faults: &mut Faults) -> StoreSettings {
+fn store(keys: CacheKeys, surroundings: &Surroundings, faults: &mut Faults) -> disk::Settings {
     let place = place_or(keys.path.as_ref(), "cache.path");
     let path = match keys.path {
         Some(path) => surroundings.working_folder.join(path.value),
@@ -174,7 +177,7 @@ fn store(keys: CacheKeys, surroundings: &Surroundings, faults: &mut Faults) -> S
             format!("'{}' is a file, not a folder", path.display()),
         );
     }
-    StoreSettings {
+    disk::Settings {
         path: absolute(path),
         min_free: keys.min_free.map(|size| size.value),
     }
@@ -185,12 +188,12 @@ fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-fn cache(keys: TagKeys, upstreams: &[Upstream]) -> CacheSettings {
+fn tags(keys: TagKeys, upstreams: &[Upstream]) -> freshness::Settings {
     let own = |upstream: &Upstream| Some((upstream.pattern.clone(), upstream.freshness?));
-    CacheSettings {
+    freshness::Settings {
         freshness: keys
             .freshness
-            .map_or(DEFAULT_FRESHNESS, |freshness| freshness.value),
+            .map_or_else(Freshness::default, |freshness| freshness.value),
         per_upstream: upstreams.iter().filter_map(own).collect(),
     }
 }

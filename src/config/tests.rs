@@ -10,7 +10,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
+use crate::addressing::UpstreamRule;
+use crate::cache::freshness::{self, Freshness};
 use crate::oci::UpstreamPattern;
+use crate::store::disk;
+use crate::upstream::EndpointSettings;
+use crate::{addressing, cache, server, upstream};
 
 /// Makes the surroundings of a user with a home folder, who is in a folder of which nothing is known.
 fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
@@ -180,11 +185,11 @@ fn without_anything_written_the_public_registries_are_served_to_this_machine() {
     assert_eq!((loaded.file, loaded.overrides.len()), (None, 0));
     let settings = loaded.settings;
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:5000");
-    assert_eq!(settings.server.metrics_listen, None);
+    assert_eq!(settings.metrics_listen, None);
     assert_eq!(settings.store.min_free, None);
     let ten_minutes = Freshness::For(Duration::from_mins(10));
-    assert_eq!(settings.cache.freshness, ten_minutes);
-    assert!(settings.cache.per_upstream.is_empty());
+    assert_eq!(settings.cache.tags.freshness, ten_minutes);
+    assert!(settings.cache.tags.per_upstream.is_empty());
     assert_eq!(settings.upstreams.len(), 13);
     for upstream in settings.upstreams {
         let endpoint = match upstream.pattern.to_string().as_str() {
@@ -220,12 +225,12 @@ name = "*.dkr.ecr.*.amazonaws.com"
 freshness = "1h"
 "#;
 
-fn upstream(pattern: &UpstreamPattern, urls: &[&str]) -> UpstreamSettings {
+fn upstream(pattern: &UpstreamPattern, urls: &[&str]) -> upstream::Settings {
     let endpoint = |url: &&str| EndpointSettings {
         url: url.parse().unwrap(),
         ca_file: None,
     };
-    UpstreamSettings {
+    upstream::Settings {
         pattern: pattern.clone(),
         endpoints: urls.iter().map(endpoint).collect(),
     }
@@ -234,8 +239,8 @@ fn upstream(pattern: &UpstreamPattern, urls: &[&str]) -> UpstreamSettings {
 fn rule(pattern: &UpstreamPattern, aliases: &[&str], hosts: &[&str]) -> UpstreamRule {
     UpstreamRule {
         pattern: pattern.clone(),
-        aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        aliases: aliases.iter().map(|alias| alias.parse().unwrap()).collect(),
+        hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
     }
 }
 
@@ -244,11 +249,11 @@ fn every_key_arrives() {
     let [hub, own, ecr] = ["docker.io", "r.example:5000", "*.dkr.ecr.*.amazonaws.com"]
         .map(|name| name.parse::<UpstreamPattern>().unwrap());
     let expected = Settings {
-        server: ServerSettings {
+        server: server::Settings {
             listen: "0.0.0.0:80".parse().unwrap(),
-            metrics_listen: Some("[::1]:81".parse().unwrap()),
         },
-        addressing: AddressingSettings {
+        metrics_listen: Some("[::1]:81".parse().unwrap()),
+        addressing: addressing::Settings {
             upstreams: vec![
                 rule(
                     &hub,
@@ -265,16 +270,18 @@ fn every_key_arrives() {
             upstream(&own, &["http://10.0.0.1:5001", "https://r.example/docker"]),
             upstream(&ecr, &[]),
         ],
-        store: StoreSettings {
+        store: disk::Settings {
             path: PathBuf::from("/nowhere/kept"),
             min_free: Some(1 << 30),
         },
-        cache: CacheSettings {
-            freshness: Freshness::Always,
-            per_upstream: vec![
-                (own, Freshness::Immutable),
-                (ecr, Freshness::For(Duration::from_hours(1))),
-            ],
+        cache: cache::Settings {
+            tags: freshness::Settings {
+                freshness: Freshness::Always,
+                per_upstream: vec![
+                    (own, Freshness::Immutable),
+                    (ecr, Freshness::For(Duration::from_hours(1))),
+                ],
+            },
         },
     };
     assert_eq!(settings(EVERY_KEY), expected);
@@ -318,9 +325,9 @@ fn flags_win_over_variables_and_variables_over_the_file() {
         let loaded = load(flags, &surroundings).unwrap();
         let settings = loaded.settings;
         assert_eq!(settings.server.listen.port(), port);
-        assert_eq!(settings.server.metrics_listen.unwrap().port(), 11);
+        assert_eq!(settings.metrics_listen.unwrap().port(), 11);
         let freshness = Freshness::For(Duration::from_secs(freshness));
-        assert_eq!(settings.cache.freshness, freshness);
+        assert_eq!(settings.cache.tags.freshness, freshness);
         assert_eq!(settings.store.path, path);
         assert_eq!(loaded.file.as_ref(), Some(&file));
     }
@@ -484,7 +491,7 @@ fn a_built_in_upstream_is_written_over_key_by_key() {
     let named = "[[upstream]]\nname = \"docker.io\"\n";
     assert_eq!(hub(""), (usual.clone(), vec![]));
     let aliased = hub(&format!("{named}aliases = [\"hub\"]\n"));
-    assert_eq!(aliased, (usual.clone(), vec!["hub".to_owned()]));
+    assert_eq!(aliased, (usual.clone(), vec!["hub".parse().unwrap()]));
     let mirrored = hub(&format!("{named}endpoints = [\"https://mirror.gcr.io\"]\n"));
     assert_eq!(mirrored, (vec!["https://mirror.gcr.io".to_owned()], vec![]));
     // Its endpoint is known even where the other built-in ones are not wanted.

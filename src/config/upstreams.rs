@@ -7,12 +7,13 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::endpoint_url::EndpointUrl;
 use super::fault::{Faults, Place};
 use super::file::{EndpointKeys, UpstreamKeys};
 use super::reader::Located;
-use super::settings::{EndpointSettings, Freshness};
+use crate::addressing::{Alias, VirtualHost};
+use crate::cache::freshness::Freshness;
 use crate::oci::{UpstreamName, UpstreamPattern};
+use crate::upstream::{EndpointSettings, EndpointUrl};
 
 /// The registries that can be reached unless `public_registries` is false. All of them let anyone pull something.
 const PUBLIC: [&str; 13] = [
@@ -36,8 +37,8 @@ const PUBLIC: [&str; 13] = [
 pub(super) struct Upstream {
     pub(super) pattern: UpstreamPattern,
     pub(super) endpoints: Vec<EndpointSettings>,
-    pub(super) aliases: Vec<String>,
-    pub(super) hosts: Vec<String>,
+    pub(super) aliases: Vec<Alias>,
+    pub(super) hosts: Vec<VirtualHost>,
     pub(super) freshness: Option<Freshness>,
 }
 
@@ -45,7 +46,7 @@ impl Upstream {
     /// Makes an upstream of which nothing is written but its name.
     fn plain(pattern: UpstreamPattern) -> Self {
         let endpoints = match &pattern {
-            UpstreamPattern::Exactly(name) => vec![usual_endpoint(name)],
+            UpstreamPattern::Exactly(name) => vec![EndpointUrl::of(name).into()],
             UpstreamPattern::Labels(_) => Vec::new(),
         };
         Self {
@@ -93,19 +94,6 @@ pub(super) fn gather(
         }
     }
     upstreams
-}
-
-/// Returns where a registry is asked unless something else is written.
-fn usual_endpoint(name: &UpstreamName) -> EndpointSettings {
-    let url = if name.is_docker_hub() {
-        "https://registry-1.docker.io".to_owned()
-    } else {
-        format!("https://{name}")
-    };
-    EndpointSettings {
-        url: url.parse().expect("a registry name is a host and a port"),
-        ca_file: None,
-    }
 }
 
 /// Takes over what is written.
@@ -199,9 +187,10 @@ impl Names {
         let own = match pattern {
             UpstreamPattern::Exactly(name) => name,
             UpstreamPattern::Labels(_) => {
-                for other in keys.aliases.iter().chain(&keys.hosts) {
+                let aliases = keys.aliases.iter().map(|alias| &alias.place);
+                for place in aliases.chain(keys.hosts.iter().map(|host| &host.place)) {
                     let message = "a name with '*' stands for many registries: another name cannot mean them all";
-                    faults.push(other.place.clone(), message);
+                    faults.push(place.clone(), message);
                 }
                 return;
             }
@@ -210,58 +199,45 @@ impl Names {
             if self
                 .upstreams
                 .iter()
-                .any(|name| name.as_str() == alias.value)
+                .any(|name| name.as_str() == alias.value.as_str())
             {
-                let message = format!("'{}' is the name of an upstream already", alias.value);
+                let message = format!(
+                    "'{}' is the name of an upstream already",
+                    alias.value.as_str()
+                );
                 faults.push(alias.place.clone(), message);
             }
-            keep(&mut self.aliases, alias, faults);
+            keep(
+                &mut self.aliases,
+                alias.value.as_str(),
+                &alias.place,
+                faults,
+            );
         }
         for host in &keys.hosts {
-            let meant = host.value.parse::<UpstreamName>().ok();
+            let meant = host.value.as_str().parse::<UpstreamName>().ok();
             let other = meant.filter(|meant| meant != own && self.upstreams.contains(meant));
             if let Some(other) = other {
-                let message = format!("'{}' is the upstream {other}, not this one", host.value);
+                let message = format!(
+                    "'{}' is the upstream {other}, not this one",
+                    host.value.as_str()
+                );
                 faults.push(host.place.clone(), message);
             }
-            keep(&mut self.hosts, host, faults);
+            keep(&mut self.hosts, host.value.as_str(), &host.place, faults);
         }
     }
 }
 
 /// Keeps a name, unless it is there already.
-fn keep(names: &mut BTreeMap<String, Place>, name: &Located<String>, faults: &mut Faults) {
-    match names.get(&name.value) {
+fn keep(names: &mut BTreeMap<String, Place>, name: &str, place: &Place, faults: &mut Faults) {
+    match names.get(name) {
         Some(first) => {
-            let message = format!("'{}' is used already at {first}", name.value);
-            faults.push(name.place.clone(), message);
+            let message = format!("'{name}' is used already at {first}");
+            faults.push(place.clone(), message);
         }
         None => {
-            names.insert(name.value.clone(), name.place.clone());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn ip_addresses_and_ports_are_asked_where_they_are() {
-        for name in ["127.0.0.1:5000", "[::1]", "[::1]:5000", "localhost:80"] {
-            let endpoint = usual_endpoint(&name.parse().unwrap());
-            assert_eq!(endpoint.url.to_string(), format!("https://{name}"));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_name_has_a_usual_endpoint(name in "[a-z0-9_-]{1,4}(\\.[a-z0-9_-]{1,4}){0,3}(:[0-9]{1,5})?") {
-            if let Ok(name) = name.parse::<UpstreamName>() {
-                prop_assert!(usual_endpoint(&name).url.is_encrypted());
-            }
+            names.insert(name.to_owned(), place.clone());
         }
     }
 }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use bytesize::ByteSize;
 
-use super::endpoint_url::EndpointUrl;
-use super::settings::Freshness;
-use crate::oci::{RepositoryName, UpstreamName, UpstreamNameError, UpstreamPattern};
+use crate::addressing::{Alias, AliasError, VirtualHost};
+use crate::cache::freshness::Freshness;
+use crate::oci::{NameError, UpstreamName, UpstreamNameError, UpstreamPattern};
+use crate::upstream::EndpointUrl;
 
 /// Where names lead that name no upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,29 +76,24 @@ pub(super) fn endpoint_url(text: &str) -> Result<EndpointUrl, String> {
 }
 
 /// Reads an alias: one path segment that cannot be taken for a host, nor for a name that has a meaning already.
-pub(super) fn alias(text: &str) -> Result<String, String> {
-    if matches!(text, "local" | "v2" | "localhost") {
-        return Err("is no alias: the name has a meaning of its own".to_owned());
-    }
-    if text.contains(['.', ':']) {
-        return Err("is no alias: with '.' or ':' it would be taken for a host".to_owned());
-    }
-    match text.parse::<RepositoryName>() {
-        Ok(name) if name.is_single_component() => Ok(text.to_owned()),
-        Ok(_) => Err("is no alias: it has to be one path segment, without '/'".to_owned()),
-        Err(_) => Err(
-            "is no alias: write lower-case letters and digits, with '-' or '_' between them"
-                .to_owned(),
-        ),
-    }
+pub(super) fn alias(text: &str) -> Result<Alias, String> {
+    text.parse().map_err(|error| {
+        let reason = match error {
+            AliasError::Reserved => "the name has a meaning of its own",
+            AliasError::HostLike => "with '.' or ':' it would be taken for a host",
+            AliasError::NotOneSegment => "it has to be one path segment, without '/'",
+            AliasError::Name(
+                NameError::Empty | NameError::TooLong { .. } | NameError::Component(_),
+            ) => "write lower-case letters and digits, with '-' or '_' between them",
+        };
+        format!("is no alias: {reason}")
+    })
 }
 
 /// Reads a virtual host, `host` or `host:port`.
-pub(super) fn host(text: &str) -> Result<String, String> {
-    // Only the grammar is asked for: a virtual host is a name of larder, not of an upstream.
+pub(super) fn host(text: &str) -> Result<VirtualHost, String> {
     bare_name(text)
-        .and_then(|text| text.parse::<UpstreamName>().map_err(reason))
-        .map(|_| text.to_ascii_lowercase())
+        .and_then(|text| text.parse().map_err(reason))
         .map_err(|reason| format!("is no host: {reason}"))
 }
 
@@ -154,7 +150,7 @@ mod tests {
     #[test]
     fn aliases_cannot_be_taken_for_anything_else() {
         for text in ["hub", "team-a", "a__b", "0"] {
-            assert_eq!(alias(text).as_deref(), Ok(text));
+            assert_eq!(alias(text).unwrap().as_str(), text);
         }
         for text in [
             "",
@@ -175,12 +171,12 @@ mod tests {
     #[test]
     fn hosts_keep_their_own_spelling() {
         assert_eq!(
-            host("Hub.Larder.example:5000").as_deref(),
-            Ok("hub.larder.example:5000")
+            host("Hub.Larder.example:5000").unwrap().as_str(),
+            "hub.larder.example:5000"
         );
         assert_eq!(
-            host("registry-1.docker.io").as_deref(),
-            Ok("registry-1.docker.io")
+            host("registry-1.docker.io").unwrap().as_str(),
+            "registry-1.docker.io"
         );
         for text in ["", "https://a.io", "a.io/x", "*.a.io"] {
             assert!(host(text).is_err(), "{text:?}");

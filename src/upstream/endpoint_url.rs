@@ -102,6 +102,16 @@ impl EndpointUrl {
         self.site.is_encrypted
     }
 
+    /// Returns the host, in lower case and, for an IPv6 address, in brackets.
+    pub fn host(&self) -> &str {
+        &self.site.host
+    }
+
+    /// Returns the port, also when it is the usual one.
+    pub fn port(&self) -> u16 {
+        self.site.port
+    }
+
     /// Returns the host and port.
     pub(super) fn site(&self) -> &Site {
         &self.site
