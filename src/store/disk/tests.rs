@@ -1,3 +1,5 @@
+//! The folder as a whole: what is in it, who may use it, and what happens to files that change.
+
 use super::*;
 use crate::store::conformance;
 

@@ -1,3 +1,5 @@
+//! What spools promise while they grow, when they are left, and when they are complete.
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
