@@ -1,6 +1,7 @@
 //! larder: a caching pull-through proxy for container registries.
 
 pub mod addressing;
+pub mod admin;
 pub mod answer;
 pub mod cache;
 pub mod cli;

@@ -4,6 +4,7 @@
 //! line is wrong.
 
 mod args;
+mod assembly;
 mod check;
 mod failure;
 mod output;

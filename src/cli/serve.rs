@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::assembly::Larder;
 use super::failure::Failure;
 use super::{check, log_settings};
-use crate::config::{self, Flags, Settings, Surroundings};
+use crate::config::{self, Flags, Surroundings};
+use crate::runtime::shutdown::StopSignals;
 use crate::telemetry::log;
 
 /// How many threads do blocking work at most: files and hashes. More would wait for the same disks and cores, and
@@ -37,15 +39,11 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
         .build()
         .context("could not start the runtime")
         .map_err(Failure::running)?;
-    let served = runtime.block_on(assemble(loaded.settings));
+    let served = runtime.block_on(async {
+        let signals = StopSignals::listen().context("could not listen for signals")?;
+        let larder = Larder::assemble(loaded.settings).await?;
+        larder.run(signals).await
+    });
     runtime.shutdown_timeout(BLOCKING_WORK_LIMIT);
     served.map_err(Failure::running)
-}
-
-/// Puts the rooms together, and serves until SIGTERM or SIGINT.
-///
-/// # Errors
-/// When a part cannot start, or when serving fails.
-pub async fn assemble(_settings: Settings) -> anyhow::Result<()> {
-    anyhow::bail!("not wired")
 }

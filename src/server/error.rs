@@ -254,6 +254,7 @@ fn store(error: &StoreError) -> (StatusCode, ErrorCode, Option<Duration>) {
         | StoreError::Records { .. }
         | StoreError::Truncated { .. }
         | StoreError::InUse { .. }
+        | StoreError::Damaged { .. }
         | StoreError::Newer { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
 use super::body::{Reads, ResponseBody};
 use super::error::RequestError;
+use super::metrics::Metrics;
 use super::pull::{self, Conditions};
 use super::request_log::{RequestLog, Subject, with_causes};
 use super::route::{Located, Route};
@@ -33,6 +34,8 @@ pub struct Context {
     pub cache: Arc<Cache>,
     /// How files are read.
     pub reads: Arc<Reads>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Answers a request. Its body, if it has one, is ignored.
@@ -41,7 +44,7 @@ pub async fn handle<B>(
     request: Request<B>,
     client: SocketAddr,
 ) -> Response<ResponseBody> {
-    let mut log = RequestLog::begin(request.method().clone(), client);
+    let mut log = RequestLog::begin(request.method().clone(), client, context.metrics.clone());
     let (parts, _body) = request.into_parts();
     let answered = answer(&context, &parts, log.subject()).await;
     let response = match answered {

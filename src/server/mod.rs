@@ -5,6 +5,7 @@ pub mod body;
 pub mod connection;
 pub mod error;
 pub mod handle;
+pub mod metrics;
 pub mod pull;
 pub mod request_log;
 pub mod respond;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::body::Reads;
 use self::handle::Context;
+use self::metrics::Metrics;
 use crate::addressing::Addressing;
 use crate::cache::Cache;
 use crate::runtime::Tasks;
@@ -32,6 +34,19 @@ use crate::runtime::executor::HyperExecutor;
 pub struct Settings {
     /// Where the registry API is served.
     pub listen: SocketAddr,
+}
+
+/// What a server answers with.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where names lead.
+    pub addressing: Addressing,
+    /// The content of other registries.
+    pub cache: Arc<Cache>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// All tasks.
+    pub tasks: Tasks,
 }
 
 /// How many clients can be connected; further ones wait to be accepted.
@@ -54,12 +69,13 @@ impl Server {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub fn bind(
-        settings: Settings,
-        addressing: Addressing,
-        cache: Arc<Cache>,
-        tasks: Tasks,
-    ) -> io::Result<Self> {
+    pub fn bind(settings: Settings, parts: Parts) -> io::Result<Self> {
+        let Parts {
+            addressing,
+            cache,
+            metrics,
+            tasks,
+        } = parts;
         let listener = listen(settings.listen)?;
         let reads = Arc::new(Reads::new(tasks.clone()));
         Ok(Self {
@@ -68,6 +84,7 @@ impl Server {
                 addressing,
                 cache,
                 reads,
+                metrics,
             }),
             tasks,
         })

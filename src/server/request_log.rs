@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::metrics::Metrics;
 use crate::answer::{BodyError, CacheOutcome};
 use crate::oci::Reference;
 
 /// What a request turned out to be, for its closing line.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Subject {
     /// What was asked for, as a word.
     pub route: &'static str,
@@ -21,9 +22,21 @@ pub struct Subject {
     pub outcome: Option<CacheOutcome>,
 }
 
+impl Default for Subject {
+    fn default() -> Self {
+        Self {
+            route: "unknown",
+            target: None,
+            reference: None,
+            outcome: None,
+        }
+    }
+}
+
 /// Collects what the closing line says, and writes it when dropped.
 #[derive(Debug)]
 pub struct RequestLog {
+    metrics: Metrics,
     method: http::Method,
     client: SocketAddr,
     began: Instant,
@@ -35,8 +48,9 @@ pub struct RequestLog {
 
 impl RequestLog {
     /// Begins with a request.
-    pub fn begin(method: http::Method, client: SocketAddr) -> Self {
+    pub fn begin(method: http::Method, client: SocketAddr, metrics: Metrics) -> Self {
         Self {
+            metrics,
             method,
             client,
             began: Instant::now(),
@@ -119,6 +133,9 @@ impl Drop for RequestLog {
                 )
             };
         }
+        let named = outcome.map_or("none", CacheOutcome::name);
+        self.metrics
+            .answered(route, self.status, named, self.sent_bytes);
         if self.is_quiet() {
             line!(tracing::Level::DEBUG)
         } else {

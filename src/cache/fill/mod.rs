@@ -186,6 +186,7 @@ impl From<StoreError> for FillError {
             | StoreError::Records { .. }
             | StoreError::Truncated { .. }
             | StoreError::InUse { .. }
+            | StoreError::Damaged { .. }
             | StoreError::Newer { .. } => Self::Store(error),
         }
     }

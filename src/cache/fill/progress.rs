@@ -110,15 +110,11 @@ mod tests {
 
     const MIB: u64 = 1024 * 1024;
 
-    fn progress(
-        total: Option<u64>,
-        written: &[std::ops::Range<u64>],
-        verdict: Verdict,
-    ) -> Progress {
+    fn progress(total: Option<u64>, written: &[(u64, u64)], verdict: Verdict) -> Progress {
         let mut intervals = Intervals::default();
         written
             .iter()
-            .for_each(|range| intervals.insert(range.clone()));
+            .for_each(|(start, end)| intervals.insert(*start..*end));
         Progress {
             total,
             written: intervals,
@@ -138,18 +134,18 @@ mod tests {
 
     #[test]
     fn the_end_is_held_back_until_the_verdict() {
-        let running = progress(Some(MIB), &[0..MIB], Verdict::Running);
+        let running = progress(Some(MIB), &[(0, MIB)], Verdict::Running);
         assert_eq!(bytes(&running, 0, None), Some(MIB - HELD_BACK));
         assert_eq!(bytes(&running, 0, Some(MIB)), Some(MIB - HELD_BACK));
         assert_eq!(bytes(&running, MIB - HELD_BACK, None), Some(0));
-        let right = progress(Some(MIB), &[0..MIB], Verdict::Right);
+        let right = progress(Some(MIB), &[(0, MIB)], Verdict::Right);
         assert_eq!(bytes(&right, MIB - HELD_BACK, None), Some(HELD_BACK));
         assert_eq!(bytes(&right, MIB, None), None);
     }
 
     #[test]
     fn a_range_without_the_last_byte_is_not_held_back() {
-        let running = progress(Some(MIB), &[0..MIB], Verdict::Running);
+        let running = progress(Some(MIB), &[(0, MIB)], Verdict::Running);
         assert_eq!(bytes(&running, 0, Some(MIB - 1)), Some(MIB - 1));
         assert_eq!(bytes(&running, MIB - 1, Some(MIB - 1)), None);
         assert!(!running.waits_for_verdict(MIB - 2, Some(MIB - 1)));
@@ -158,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_small_or_empty_content_waits_for_the_verdict() {
-        let small = progress(Some(100), &[0..100], Verdict::Running);
+        let small = progress(Some(100), &[(0, 100)], Verdict::Running);
         assert!(small.waits_for_verdict(0, None));
         assert_eq!(bytes(&small, 0, None), Some(0));
         let empty = progress(Some(0), &[], Verdict::Running);
@@ -171,14 +167,18 @@ mod tests {
 
     #[test]
     fn of_an_unknown_size_the_latest_bytes_are_held_back() {
-        let running = progress(None, &[0..MIB], Verdict::Running);
+        let running = progress(None, &[(0, MIB)], Verdict::Running);
         assert_eq!(bytes(&running, 0, None), Some(MIB - HELD_BACK));
         assert!(!running.waits_for_verdict(0, None));
     }
 
     #[test]
     fn readers_see_only_what_is_written() {
-        let holes = progress(Some(4 * MIB), &[0..MIB, 2 * MIB..3 * MIB], Verdict::Running);
+        let holes = progress(
+            Some(4 * MIB),
+            &[(0, MIB), (2 * MIB, 3 * MIB)],
+            Verdict::Running,
+        );
         assert_eq!(bytes(&holes, 0, None), Some(MIB));
         assert_eq!(bytes(&holes, MIB, None), Some(0));
         assert_eq!(bytes(&holes, 2 * MIB + 1, None), Some(MIB - 1));
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_reader_sees_the_failure() {
-        let failed = progress(Some(MIB), &[0..MIB], Verdict::Failed(FillError::Stopping));
+        let failed = progress(Some(MIB), &[(0, MIB)], Verdict::Failed(FillError::Stopping));
         for (position, end) in [(0, None), (MIB, None), (0, Some(1))] {
             assert!(matches!(
                 failed.readable(position, end),
@@ -203,7 +203,7 @@ mod tests {
             position in 0..MIB,
         ) {
             let written = total.map_or(written, |total| written.min(total));
-            let running = progress(total, std::slice::from_ref(&(0..written)), Verdict::Running);
+            let running = progress(total, &[(0, written)], Verdict::Running);
             if let Readable::Bytes(count) = running.readable(position, None) {
                 prop_assert!(position + count <= written.saturating_sub(HELD_BACK).max(total.unwrap_or(u64::MAX).saturating_sub(HELD_BACK)));
                 prop_assert!(total.is_none_or(|total| position + count < total));

@@ -1,0 +1,194 @@
+//! Health and metrics over HTTP. Nothing here changes anything, and nothing here tells a secret.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::registry::Registry;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use crate::runtime::Tasks;
+
+/// How long whoever asks may take for a request.
+const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long accepting rests when it fails.
+const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// The form of the metrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A door that listens.
+#[derive(Debug)]
+pub struct Door {
+    listener: TcpListener,
+    registry: Arc<Registry>,
+    tasks: Tasks,
+}
+
+impl Door {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn bind(listen: SocketAddr, registry: Registry, tasks: Tasks) -> io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
+        Ok(Self {
+            listener,
+            registry: Arc::new(registry),
+            tasks,
+        })
+    }
+
+    /// Returns the address that is listened on.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Answers until the tasks are told to stop. It is ready until `stopping`.
+    pub async fn run(self, stopping: CancellationToken) {
+        let end = self.tasks.stopping();
+        loop {
+            let accepted = tokio::select! {
+                () = end.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let served = serve(stream, self.registry.clone(), stopping.clone());
+                    let end = end.clone();
+                    drop(self.tasks.spawn("health", async move {
+                        tokio::select! {
+                            () = served => {}
+                            () = end.cancelled() => {}
+                        }
+                    }));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a connection for health and metrics");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                }
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, registry: Arc<Registry>, stopping: CancellationToken) {
+    let service = service_fn(move |request| {
+        let response = answer(&request, &registry, &stopping);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN);
+    if let Err(error) = builder
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+    {
+        tracing::debug!(%error, "a connection for health and metrics broke");
+    }
+}
+
+/// Answers one request. A dead registry or a full disk leaves larder ready: what is here can be served.
+fn answer<B>(
+    request: &Request<B>,
+    registry: &Registry,
+    stopping: &CancellationToken,
+) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    }
+    match request.uri().path() {
+        "/livez" | "/healthz" => text(StatusCode::OK, "alive\n"),
+        "/readyz" if stopping.is_cancelled() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
+        "/readyz" => text(StatusCode::OK, "ready\n"),
+        "/metrics" => metrics(registry),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "here are /livez, /readyz and /metrics\n",
+        ),
+    }
+}
+
+fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+    let mut body = String::new();
+    match prometheus_client::encoding::text::encode(&mut body, registry) {
+        Ok(()) => {
+            let mut response = text(StatusCode::OK, body);
+            response
+                .headers_mut()
+                .insert(CONTENT_TYPE, http::HeaderValue::from_static(OPEN_METRICS));
+            response
+        }
+        Err(error) => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("the metrics cannot be written: {error}\n"),
+        ),
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        http::HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use prometheus_client::metrics::counter::Counter;
+
+    use super::*;
+
+    async fn ask(method: Method, path: &str, stopping: &CancellationToken) -> (u16, String) {
+        let mut registry = Registry::with_prefix("larder");
+        let counter = Counter::<u64>::default();
+        counter.inc_by(7);
+        registry.register("things", "Things that were counted", counter);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(())
+            .unwrap();
+        let response = answer(&request, &registry, stopping);
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_ends_before_life_does() {
+        let stopping = CancellationToken::new();
+        assert_eq!(ask(Method::GET, "/readyz", &stopping).await.0, 200);
+        stopping.cancel();
+        assert_eq!(ask(Method::GET, "/readyz", &stopping).await.0, 503);
+        assert_eq!(ask(Method::GET, "/livez", &stopping).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn metrics_are_read_only_and_complete() {
+        let stopping = CancellationToken::new();
+        let (status, body) = ask(Method::GET, "/metrics", &stopping).await;
+        assert_eq!(status, 200);
+        assert!(body.contains("larder_things_total 7\n"), "{body}");
+        assert!(body.ends_with("# EOF\n"), "{body}");
+        assert_eq!(ask(Method::POST, "/metrics", &stopping).await.0, 405);
+        assert_eq!(ask(Method::GET, "/secrets", &stopping).await.0, 404);
+    }
+}

@@ -1,0 +1,126 @@
+//! Puts the rooms together, and runs them until a signal says to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus_client::registry::Registry;
+use tokio_util::sync::CancellationToken;
+
+use crate::addressing::Addressing;
+use crate::admin::{Door, Gauges};
+use crate::cache::{Cache, Parts};
+use crate::config::Settings;
+use crate::runtime::shutdown::StopSignals;
+use crate::runtime::{Clock, Tasks};
+use crate::server::metrics::Metrics;
+use crate::server::{self, Server};
+use crate::store::disk::DiskStore;
+use crate::upstream::{Limits, Upstreams};
+
+/// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
+const DRAIN: Duration = Duration::from_mins(10);
+
+/// How long what is written behind the answers may take after that.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// A larder that listens.
+pub(super) struct Larder {
+    server: Server,
+    /// Health and metrics, if they are wanted.
+    door: Option<Door>,
+    tasks: Tasks,
+}
+
+impl Larder {
+    /// Opens the store and begins to listen.
+    ///
+    /// # Errors
+    /// When a part cannot start; the error says which, and why.
+    pub(super) async fn assemble(settings: Settings) -> anyhow::Result<Self> {
+        let (tasks, clock) = (Tasks::new(), Clock::system());
+        let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
+        let upstreams = Upstreams::new(
+            settings.upstreams,
+            Limits::default(),
+            clock.clone(),
+            tasks.clone(),
+        )?;
+        let parts = Parts {
+            blobs: store.blobs.clone(),
+            spools: store.spools.clone(),
+            records: store.cache_records.clone(),
+            upstreams,
+            tasks: tasks.clone(),
+            clock,
+        };
+        let cache = Arc::new(Cache::new(parts, settings.cache));
+        let mut registry = Registry::with_prefix("larder");
+        let gauges = Gauges {
+            cache: cache.clone(),
+            tasks: tasks.clone(),
+        };
+        registry.register_collector(Box::new(gauges));
+        let parts = server::Parts {
+            addressing: Addressing::new(&settings.addressing),
+            cache,
+            metrics: Metrics::register(&mut registry),
+            tasks: tasks.clone(),
+        };
+        let listen = settings.server.listen;
+        let server = Server::bind(settings.server, parts)
+            .with_context(|| format!("could not listen at {listen}"))?;
+        let door = match settings.metrics_listen {
+            Some(listen) => {
+                let door = Door::bind(listen, registry, tasks.clone()).await;
+                Some(door.with_context(|| {
+                    format!("could not listen at {listen} for health and metrics")
+                })?)
+            }
+            None => None,
+        };
+        Ok(Self {
+            server,
+            door,
+            tasks,
+        })
+    }
+
+    /// Serves until a signal says to stop, then gives the answers under way. A second signal ends those as well.
+    ///
+    /// # Errors
+    /// When the operating system does not say where larder listens.
+    pub(super) async fn run(self, mut signals: StopSignals) -> anyhow::Result<()> {
+        let Self {
+            server,
+            door,
+            tasks,
+        } = self;
+        tracing::info!(server.listen = %server.local_addr()?, "ready");
+        let stopping = CancellationToken::new();
+        if let Some(door) = door {
+            drop(tasks.spawn("door", door.run(stopping.clone())));
+        }
+        let mut serving = std::pin::pin!(server.run(stopping.clone(), DRAIN));
+        let cut = tokio::select! {
+            cut = &mut serving => cut,
+            signal = signals.next() => {
+                tracing::info!(signal, "stops: no new connections; answers under way are given");
+                stopping.cancel();
+                tokio::select! {
+                    cut = serving => cut,
+                    signal = signals.next() => {
+                        tracing::warn!(signal, "stops at once");
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        if cut > 0 {
+            tracing::warn!(connections = cut, "answers were cut: they took too long");
+        }
+        let left = tasks.drain(SETTLE).await;
+        tracing::info!(tasks = left, "stopped");
+        Ok(())
+    }
+}

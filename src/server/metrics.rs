@@ -1,0 +1,90 @@
+//! What the server counts.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+/// Counters of requests. Clones are the same counters.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    requests: Family<Request, Counter>,
+    sent_bytes: Family<Source, Counter>,
+}
+
+/// What a request was. Every value comes from a closed set.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    route: &'static str,
+    status: u16,
+    outcome: &'static str,
+}
+
+/// Where bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Source {
+    route: &'static str,
+    outcome: &'static str,
+}
+
+impl Metrics {
+    /// Registers the counters.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "requests",
+            "Requests of clients that were answered",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "sent_bytes",
+            "Bytes of bodies sent to clients",
+            metrics.sent_bytes.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a request that was answered.
+    pub fn answered(
+        &self,
+        route: &'static str,
+        status: http::StatusCode,
+        outcome: &'static str,
+        sent_bytes: u64,
+    ) {
+        self.requests
+            .get_or_create(&Request {
+                route,
+                status: status.as_u16(),
+                outcome,
+            })
+            .inc();
+        if sent_bytes > 0 {
+            self.sent_bytes
+                .get_or_create(&Source { route, outcome })
+                .inc_by(sent_bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_and_bytes_are_counted_by_closed_sets_of_labels() {
+        let mut registry = Registry::with_prefix("larder");
+        let metrics = Metrics::register(&mut registry);
+        metrics.answered("blob", http::StatusCode::OK, "hit", 7);
+        metrics.answered("blob", http::StatusCode::NOT_FOUND, "none", 0);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"larder_requests_total{route="blob",status="200",outcome="hit"} 1"#,
+            r#"larder_requests_total{route="blob",status="404",outcome="none"} 1"#,
+            r#"larder_sent_bytes_total{route="blob",outcome="hit"} 7"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+    }
+}
