@@ -2,10 +2,12 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "test support"
 )]
 
 mod fake_registry;
+mod pull;
 mod real;
 mod support;

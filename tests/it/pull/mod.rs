@@ -1,0 +1,12 @@
+//! Pulling: what clients get, and what it costs the registry.
+
+mod addressing;
+mod blobs;
+mod budgets;
+mod errors;
+mod headers;
+mod lies;
+mod outages;
+mod ranges;
+mod sight;
+mod tags;

@@ -1,0 +1,118 @@
+//! Bytes are shared, sight is not: a digest that is here opens no repository that does not have it.
+
+use crate::support::{FakeRegistry, Image, Kind, TestProxy, noise};
+
+#[tokio::test]
+async fn a_layer_of_another_repository_costs_one_head_and_no_transfer() {
+    let registry = FakeRegistry::start().await;
+    let content = noise(1, 300_000);
+    let digest = registry.repository("one").blob(content.clone());
+    registry.repository("two").blob(content.clone());
+    let proxy = TestProxy::of(&registry).await;
+    for repository in ["one", "two", "two"] {
+        let reply = proxy.get(&format!("/v2/{repository}/blobs/{digest}")).await;
+        assert_eq!(reply.body().await, content);
+    }
+    assert_eq!(registry.count(Kind::BlobGet), 1);
+    assert_eq!(
+        registry.lines(),
+        [
+            format!("GET one/blobs/{digest}"),
+            format!("HEAD two/blobs/{digest}")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_here_for_one_repository_is_not_there_for_another() {
+    let registry = FakeRegistry::start().await;
+    let image = Image::with_layers([noise(1, 1000)]).push(&registry.repository("one"));
+    registry.repository("two").blob(noise(2, 10));
+    let proxy = TestProxy::of(&registry).await;
+    let layer = image.layers[0];
+    for (repository, status) in [("one", 200), ("two", 404)] {
+        for path in [
+            format!("manifests/{}", image.digest),
+            format!("blobs/{layer}"),
+        ] {
+            assert_eq!(
+                proxy.get(&format!("/v2/{repository}/{path}")).await.status,
+                status,
+                "{repository}/{path}"
+            );
+            assert_eq!(
+                proxy.head(&format!("/v2/{repository}/{path}")).await.status,
+                status,
+                "{repository}/{path}"
+            );
+        }
+    }
+    // One registry's answer says nothing of another's.
+    let other = FakeRegistry::start().await;
+    let proxy = TestProxy::builder()
+        .upstream("a.test", &registry)
+        .upstream("b.test", &other)
+        .start()
+        .await;
+    assert_eq!(
+        proxy
+            .get(&format!("/v2/a.test/one/blobs/{layer}"))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        proxy
+            .get(&format!("/v2/b.test/one/blobs/{layer}"))
+            .await
+            .status,
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_fill_of_one_repository_is_joined_by_another_after_a_head() {
+    let registry = FakeRegistry::start().await;
+    let content = noise(1, 3_000_000);
+    let digest = registry.repository("one").blob(content.clone());
+    registry.repository("two").blob(content.clone());
+    registry.repository("three").blob(noise(3, 10));
+    let gate = registry.inject(crate::support::Fault::on(Kind::BlobGet).stall_after(1_000_000));
+    let proxy = TestProxy::of(&registry).await;
+    let one = proxy.get(&format!("/v2/one/blobs/{digest}")).await;
+    gate.reached().await;
+    let two = proxy.get(&format!("/v2/two/blobs/{digest}")).await;
+    assert_eq!(
+        proxy.get(&format!("/v2/three/blobs/{digest}")).await.status,
+        404
+    );
+    gate.open();
+    assert_eq!(one.body().await, content);
+    assert_eq!(two.body().await, content);
+    assert_eq!(
+        (
+            registry.count(Kind::BlobGet),
+            registry.count(Kind::BlobHead)
+        ),
+        (1, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_layer_is_never_served_as_a_manifest() {
+    let registry = FakeRegistry::start().await;
+    let image = Image::with_layers([noise(1, 1000)]).push(&registry.repository("one"));
+    let proxy = TestProxy::of(&registry).await;
+    let layer = image.layers[0];
+    assert_eq!(
+        proxy.get(&format!("/v2/one/blobs/{layer}")).await.status,
+        200
+    );
+    assert_eq!(
+        proxy
+            .get(&format!("/v2/one/manifests/{layer}"))
+            .await
+            .status,
+        404
+    );
+}

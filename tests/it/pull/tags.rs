@@ -1,0 +1,163 @@
+//! Tags: how long they are believed, and what it costs to ask again.
+
+use std::time::Duration;
+
+use larder::cache::freshness::Freshness;
+
+use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
+
+const TEN_MINUTES: Duration = Duration::from_mins(10);
+
+#[tokio::test]
+async fn a_tag_that_did_not_move_costs_one_head_however_many_ask() {
+    let registry = FakeRegistry::start().await;
+    let image = Image::with_layers([noise(1, 10)]).push_as(&registry.repository("app"), "1");
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get("/v2/app/manifests/1").await.body().await;
+    proxy.advance(TEN_MINUTES - Duration::from_secs(1));
+    assert_eq!(
+        proxy
+            .get("/v2/app/manifests/1")
+            .await
+            .header("cache-status"),
+        Some("larder; hit")
+    );
+    proxy.advance(Duration::from_secs(1));
+    registry.clear_log();
+    // Nobody is answered before all have asked.
+    let gate = registry.inject(Fault::on(Kind::ManifestHead).stall_before_headers());
+    let ask = async |_| {
+        let reply = proxy.get("/v2/app/manifests/1").await;
+        let outcome = reply.header("cache-status").unwrap().to_owned();
+        assert_eq!(reply.body().await, image.bytes);
+        outcome
+    };
+    let open = async {
+        gate.reached().await;
+        gate.open();
+    };
+    let (outcomes, ()) = tokio::join!(futures_util::future::join_all((0..20).map(ask)), open);
+    assert_eq!(outcomes[0], "larder; hit; fwd=stale; fwd-status=200");
+    assert_eq!(registry.lines(), ["HEAD app/manifests/1"]);
+    assert_eq!(
+        proxy
+            .get("/v2/app/manifests/1")
+            .await
+            .header("cache-status"),
+        Some("larder; hit")
+    );
+}
+
+#[tokio::test]
+async fn a_tag_that_moved_is_fetched_by_its_new_digest() {
+    let registry = FakeRegistry::start().await;
+    let repository = registry.repository("app");
+    let old = Image::with_layers([noise(1, 10)]).push_as(&repository, "1");
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get("/v2/app/manifests/1").await.body().await;
+    let new = Image::with_layers([noise(2, 10)]).push_as(&repository, "1");
+    assert_eq!(
+        proxy.get("/v2/app/manifests/1").await.body().await,
+        old.bytes
+    );
+    proxy.advance(TEN_MINUTES);
+    registry.clear_log();
+    assert_eq!(
+        proxy.get("/v2/app/manifests/1").await.body().await,
+        new.bytes
+    );
+    assert_eq!(
+        registry.lines(),
+        [
+            "HEAD app/manifests/1".to_owned(),
+            format!("GET app/manifests/{}", new.digest)
+        ]
+    );
+    // The old one stays for those who pinned it.
+    assert_eq!(
+        proxy
+            .get(&format!("/v2/app/manifests/{}", old.digest))
+            .await
+            .body()
+            .await,
+        old.bytes
+    );
+}
+
+#[tokio::test]
+async fn a_tag_stays_where_it_was_while_its_new_manifest_cannot_be_had() {
+    let registry = FakeRegistry::start().await;
+    let repository = registry.repository("app");
+    let old = Image::with_layers([noise(1, 10)]).push_as(&repository, "1");
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get("/v2/app/manifests/1").await.body().await;
+    let new = Image::with_layers([noise(2, 10)]).push_as(&repository, "1");
+    proxy.advance(TEN_MINUTES);
+    let lie = registry.inject(
+        Fault::on(Kind::ManifestGet)
+            .of(&new.digest)
+            .wrong_byte_at(3),
+    );
+    for _ in 0..2 {
+        // Also when only the head is asked for: the tag moves when its manifest is here.
+        proxy.head("/v2/app/manifests/1").await;
+        let reply = proxy.get("/v2/app/manifests/1").await;
+        assert_eq!(
+            reply.header("cache-status"),
+            Some("larder; hit; detail=stale_unreachable")
+        );
+        assert_eq!(reply.body().await, old.bytes);
+    }
+    lie.lift();
+    assert_eq!(
+        proxy.get("/v2/app/manifests/1").await.body().await,
+        new.bytes
+    );
+}
+
+#[tokio::test]
+async fn a_tag_that_is_gone_is_gone_here_too() {
+    let registry = FakeRegistry::start().await;
+    let repository = registry.repository("app");
+    let image = Image::with_layers([noise(1, 10)]).push_as(&repository, "1");
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get("/v2/app/manifests/1").await.body().await;
+    repository.remove_tag("1");
+    proxy.advance(TEN_MINUTES);
+    registry.clear_log();
+    assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 404);
+    assert_eq!(
+        registry.lines(),
+        ["HEAD app/manifests/1", "GET app/manifests/1"]
+    );
+    assert_eq!(
+        proxy
+            .get(&format!("/v2/app/manifests/{}", image.digest))
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn the_setting_says_how_long_a_tag_is_believed() {
+    for (freshness, heads) in [
+        (Freshness::Always, 3),
+        (Freshness::Immutable, 0),
+        (Freshness::For(TEN_MINUTES), 1),
+    ] {
+        let registry = FakeRegistry::start().await;
+        Image::with_layers([noise(1, 10)]).push_as(&registry.repository("app"), "1");
+        let proxy = TestProxy::builder()
+            .upstream("up.test", &registry)
+            .freshness(freshness)
+            .start()
+            .await;
+        proxy.get("/v2/app/manifests/1").await.body().await;
+        proxy.advance(Duration::from_hours(1_000));
+        for _ in 0..3 {
+            assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 200);
+        }
+        assert_eq!(registry.count(Kind::ManifestHead), heads, "{freshness:?}");
+    }
+}

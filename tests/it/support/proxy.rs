@@ -1,0 +1,269 @@
+//! A larder that runs in the test's process, with everything as it is in the program but the settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder::addressing::{self, Addressing, UpstreamRule};
+use larder::cache::freshness::{self, Freshness};
+use larder::cache::{self, Cache, Parts};
+use larder::runtime::{Clock, Tasks, Timestamp};
+use larder::server::metrics::Metrics;
+use larder::server::{self, Server};
+use larder::store::disk::{self, DiskStore};
+use larder::store::faulty::{FaultyBlobs, FaultyRecords};
+use larder::upstream::{self, EndpointSettings, Limits, Schedule, Upstreams};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::{Client, FakeRegistry, Reply, within};
+
+/// Where the tests' time begins.
+const BEGINNING_MILLIS: u64 = 1_790_000_000_000;
+
+/// A running larder. It stops, not gracefully, when it is dropped.
+pub struct TestProxy {
+    address: SocketAddr,
+    clock: Clock,
+    folder: Arc<TempDir>,
+    builder: TestProxyBuilder,
+    blobs: Arc<FaultyBlobs>,
+    tasks: Tasks,
+    stopping: CancellationToken,
+    server: JoinHandle<usize>,
+}
+
+/// What a larder is started with.
+#[derive(Clone)]
+pub struct TestProxyBuilder {
+    upstreams: Vec<(String, String, Vec<String>, Vec<String>)>,
+    ca_file: Option<PathBuf>,
+    default: Option<String>,
+    freshness: Freshness,
+    min_free: u64,
+    limits: Limits,
+    clock: Clock,
+    folder: Arc<TempDir>,
+}
+
+impl TestProxy {
+    /// Configures a larder.
+    pub fn builder() -> TestProxyBuilder {
+        TestProxyBuilder {
+            upstreams: Vec::new(),
+            ca_file: None,
+            default: None,
+            freshness: Freshness::default(),
+            min_free: 0,
+            limits: impatient(),
+            clock: Clock::set_to(Timestamp::from_millis(BEGINNING_MILLIS)),
+            folder: Arc::new(tempfile::tempdir().unwrap()),
+        }
+    }
+
+    /// Starts a larder for one registry, which is `up.test` and the default.
+    pub async fn of(registry: &FakeRegistry) -> Self {
+        Self::builder().upstream("up.test", registry).start().await
+    }
+
+    /// Returns a client of it.
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// Asks it for a path, without more ado.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.client().get(path).send().await
+    }
+
+    /// Asks it for the head of a path.
+    pub async fn head(&self, path: &str) -> Reply {
+        self.client().head(path).send().await
+    }
+
+    /// Returns the folder of the cache.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// Returns the store of contents, which fails when told to.
+    pub fn blobs(&self) -> &FaultyBlobs {
+        &self.blobs
+    }
+
+    /// Lets time go by: for freshness, not for timers.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Stops gracefully, as SIGTERM does, and starts again on the same folder.
+    pub async fn restart(self) -> Self {
+        let builder = self.builder.clone();
+        self.stop().await;
+        builder.start().await
+    }
+
+    /// Stops gracefully, as SIGTERM does.
+    pub async fn stop(mut self) {
+        self.stopping.cancel();
+        within("the server", &mut self.server).await.unwrap();
+        assert_eq!(
+            self.tasks.drain(Duration::from_secs(10)).await,
+            0,
+            "tasks are left"
+        );
+    }
+}
+
+impl TestProxyBuilder {
+    /// Adds a registry. The first one is the default upstream.
+    pub fn upstream(self, name: &str, registry: &FakeRegistry) -> Self {
+        self.upstream_at(name, registry.url())
+    }
+
+    /// Adds a registry by its address.
+    pub fn upstream_at(mut self, name: &str, url: &str) -> Self {
+        self.default.get_or_insert_with(|| name.to_owned());
+        self.upstreams
+            .push((name.to_owned(), url.to_owned(), Vec::new(), Vec::new()));
+        self
+    }
+
+    /// Gives the last registry an alias.
+    pub fn alias(mut self, alias: &str) -> Self {
+        self.upstreams.last_mut().unwrap().2.push(alias.to_owned());
+        self
+    }
+
+    /// Gives the last registry a virtual host.
+    pub fn host(mut self, host: &str) -> Self {
+        self.upstreams.last_mut().unwrap().3.push(host.to_owned());
+        self
+    }
+
+    /// Trusts these certificates at all registries.
+    pub fn trusts(mut self, ca_pem: &str) -> Self {
+        let file = self.folder.path().join("ca.pem");
+        std::fs::write(&file, ca_pem).unwrap();
+        self.ca_file = Some(file);
+        self
+    }
+
+    /// Sets how long tags are believed.
+    pub fn freshness(mut self, freshness: Freshness) -> Self {
+        self.freshness = freshness;
+        self
+    }
+
+    /// Sets how much of the disk has to stay free, in bytes.
+    pub fn min_free(mut self, bytes: u64) -> Self {
+        self.min_free = bytes;
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestProxy {
+        let builder = self.clone();
+        let tasks = Tasks::new();
+        let settings = disk::Settings {
+            path: self.folder.path().join("cache"),
+            min_free: Some(self.min_free),
+        };
+        let store = DiskStore::open(&settings, tasks.clone(), self.clock.clone())
+            .await
+            .unwrap();
+        let blobs = Arc::new(FaultyBlobs::new(store.blobs.clone()));
+        let parts = Parts {
+            blobs: blobs.clone(),
+            spools: store.spools.clone(),
+            records: Arc::new(FaultyRecords::new(store.cache_records.clone())),
+            upstreams: self.registries(&tasks),
+            tasks: tasks.clone(),
+            clock: self.clock.clone(),
+        };
+        let tags = freshness::Settings {
+            freshness: self.freshness,
+            per_upstream: Vec::new(),
+        };
+        let cache = Arc::new(Cache::new(parts, cache::Settings { tags }));
+        let metrics = Metrics::default();
+        let parts = server::Parts {
+            addressing: self.addressing(),
+            cache,
+            metrics,
+            tasks: tasks.clone(),
+        };
+        let settings = server::Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let server = Server::bind(settings, parts).unwrap();
+        let address = server.local_addr().unwrap();
+        let stopping = CancellationToken::new();
+        let server = tokio::spawn(server.run(stopping.clone(), Duration::from_secs(10)));
+        TestProxy {
+            address,
+            clock: self.clock,
+            folder: self.folder,
+            builder,
+            blobs,
+            tasks,
+            stopping,
+            server,
+        }
+    }
+
+    fn addressing(&self) -> Addressing {
+        let upstreams = self
+            .upstreams
+            .iter()
+            .map(|(name, _, aliases, hosts)| UpstreamRule {
+                pattern: name.parse().unwrap(),
+                aliases: aliases.iter().map(|alias| alias.parse().unwrap()).collect(),
+                hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            });
+        let default = self.default.as_ref().map(|name| name.parse().unwrap());
+        Addressing::new(&addressing::Settings {
+            upstreams: upstreams.collect(),
+            default,
+        })
+    }
+
+    fn registries(&self, tasks: &Tasks) -> Upstreams {
+        let settings = self
+            .upstreams
+            .iter()
+            .map(|(name, url, ..)| upstream::Settings {
+                pattern: name.parse().unwrap(),
+                endpoints: vec![EndpointSettings {
+                    url: url.parse().unwrap(),
+                    ca_file: self.ca_file.clone(),
+                }],
+            });
+        Upstreams::new(
+            settings.collect(),
+            self.limits.clone(),
+            self.clock.clone(),
+            tasks.clone(),
+        )
+        .unwrap()
+    }
+}
+
+impl Drop for TestProxy {
+    fn drop(&mut self) {
+        self.server.abort();
+        self.tasks.stop();
+    }
+}
+
+/// Limits with which a test of failures does not wait for seconds.
+fn impatient() -> Limits {
+    let retry = Schedule::new(Duration::from_millis(10), Duration::from_millis(100));
+    Limits {
+        body_idle: Duration::from_millis(500),
+        retry,
+        ..Limits::default()
+    }
+}
