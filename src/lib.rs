@@ -1,4 +1,55 @@
 //! larder: a caching pull-through proxy for container registries.
+//!
+//! # The life of a request
+//!
+//! ```text
+//! socket → server/connection
+//!        → server/route        path and query → Route                          pure
+//!        → server/access       who asks, may they → Grant                      decides once
+//!        → addressing          name, ns, Host → Target                         pure
+//!        → cache               hit, join, fill, check, stale
+//!             → store          content by digest, spools; records by key
+//!             → upstream       find, ask, authenticate, resume
+//!        → server/respond      answer → status, headers, body                  one place
+//!          server/error        failure → status, code, words                   one place
+//! ```
+//!
+//! No arrow runs back: the rooms below the server make no HTTP responses, and the server decides nothing about freshness.
+//! Which room may use which stands in `tests/architecture.rs` and is checked there.
+//!
+//! # Three walks
+//!
+//! **A warm tag.** [`server::route`] reads the path, [`addressing`] finds the one registry that it leads to,
+//! [`server::access`] grants the pull. [`cache::manifest`] finds the tag's record in memory, and fresh
+//! ([`cache::freshness`]), and the manifest's bytes in memory as well: 200. No disk, no registry, no lock that another
+//! request holds for long.
+//!
+//! **A stale tag.** The record is older than the setting says. [`cache::manifest`] asks the registry by one HEAD, however
+//! many clients want to know ([`cache::flight`]). The same digest: the record is confirmed. Another: the manifest is
+//! fetched *by that digest*, verified and kept, and then the tag moves. The registry in trouble, or slow: the old
+//! manifest goes out and says so, and asking goes on behind it.
+//!
+//! **A missing blob.** [`cache::blob`] joins the fill of that registry and digest, or begins one. The fill
+//! ([`cache::fill`]) belongs to nobody: it owns the transfer from the registry ([`upstream::BlobTransfer`] goes on after a
+//! break), writes a [spool](store::spool), hashes as it goes, and publishes how far it has come. Each client follows the
+//! spool from wherever its range begins, at its own speed; the last 64 KiB wait until the hash is right
+//! ([`cache::fill::progress`]). Then the spool becomes the blob, by a rename ([`store::disk`]).
+//!
+//! # Where things are
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`oci`] | the vocabulary of the distribution specification: values that cannot be wrong |
+//! | [`addressing`] | which upstream, or ours, a name leads to |
+//! | [`server`] | the registry API over HTTP |
+//! | [`cache`] | answers pulls of other registries' content |
+//! | [`answer`] | what the rooms below the server answer with |
+//! | [`upstream`] | other registries: connections, tokens, trust, retries, resume, budget |
+//! | [`store`] | what is kept: two traits, on disk and in memory |
+//! | [`admin`] | health and metrics |
+//! | [`config`] | the configuration: what may be written, and what is true afterwards |
+//! | [`cli`] | the commands |
+//! | [`runtime`], [`telemetry`] | tasks, clock, signals; the log |
 
 pub mod addressing;
 pub mod admin;
