@@ -30,7 +30,8 @@ pub struct Settings {
     pub min_free: Option<u64>,
 }
 
-/// A folder in use by this process alone. It stays so until the store and all that came out of it are dropped.
+/// A folder in use by this process alone, until the store and all that came out of it are dropped and their tasks have
+/// ended.
 #[derive(Clone, Debug)]
 pub struct DiskStore {
     /// Content by digest.

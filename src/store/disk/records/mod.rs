@@ -6,6 +6,8 @@
 //! after [`SYNC_DELAY`].
 
 mod file;
+#[cfg(test)]
+mod medium;
 mod snapshot;
 mod table;
 

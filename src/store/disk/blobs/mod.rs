@@ -4,24 +4,23 @@
 //! hashed again before a byte of it goes out, by one opener for all, and thrown away when it is wrong. This finds
 //! edited, cut, restored and foreign files; silent rot of the medium changes no stamp.
 
-use std::fs::{self, File, OpenOptions};
+mod file;
+
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
-use rustix::fs::OFlags;
-use rustix::io::Errno;
 
+use self::file::{hash, list, open};
 use super::layout::Layout;
 use super::lock::FolderLock;
 use super::stamp::{Stamp, Stamps};
 use super::sync::{create_folder, sync_folder};
-use crate::oci::{Algorithm, ByteRange, ContentRange, Digest, Verifier};
+use crate::oci::{Algorithm, ByteRange, ContentRange, Digest};
 use crate::runtime::Tasks;
 use crate::store::blocking::{blocking, result};
 use crate::store::content::{FileSlice, OpenBlob, Opened, Piece, StoredBlob};
@@ -35,9 +34,6 @@ const CHECKS: usize = 16;
 
 /// How often a check begins anew because the file was replaced meanwhile.
 const CHECK_ATTEMPTS: usize = 3;
-
-/// How much is read at once while hashing.
-const CHECK_BUFFER: usize = 256 * 1024;
 
 /// Blobs in a folder.
 #[derive(Debug)]
@@ -308,62 +304,5 @@ impl Shared {
     }
 }
 
-/// Opens a file to read. Links are not followed, and what is not a file is not there.
-fn open(path: &Path) -> io::Result<Option<(File, Stamp)>> {
-    // Without NONBLOCK the opening of a pipe would wait for its other end.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(flags.bits().cast_signed());
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let metadata = file.metadata()?;
-    let stamp = Stamp::of(&metadata);
-    Ok(metadata.is_file().then_some((file, stamp)))
-}
-
-/// Tells whether a file has the content of a digest.
-fn hash(file: &File, digest: Digest) -> io::Result<bool> {
-    let mut verifier = Verifier::new(digest);
-    let mut buffer = vec![0; CHECK_BUFFER];
-    loop {
-        match file.read_at(&mut buffer, verifier.position()) {
-            Ok(0) => return Ok(verifier.finish().is_ok()),
-            Ok(length) => verifier.update(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Lists the blobs of one folder. What is not named like one is none.
-fn list(algorithm: Algorithm, folder: &Path) -> Result<Vec<StoredBlob>, StoreError> {
-    let describe = |error| StoreError::io("list", folder, error);
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(describe(error)),
-    };
-    let mut blobs = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(describe)?;
-        let name = entry.file_name();
-        let digest = name.to_str().map(|hex| Digest::from_hex(algorithm, hex));
-        let Some(Ok(digest)) = digest else { continue };
-        let is_its_folder = folder.ends_with(&digest.hex()[..2]);
-        match entry.metadata() {
-            Ok(metadata) if metadata.is_file() && is_its_folder => blobs.push(StoredBlob {
-                digest,
-                size: metadata.len(),
-            }),
-            // Removed since the folder was read, or no file.
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(describe(error)),
-        }
-    }
-    Ok(blobs)
-}
+#[cfg(test)]
+mod tests;
