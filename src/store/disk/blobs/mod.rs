@@ -5,6 +5,7 @@
 //! edited, cut, restored and foreign files; silent rot of the medium changes no stamp.
 
 mod file;
+mod open_files;
 
 use std::fs::{self, File};
 use std::io;
@@ -16,6 +17,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 
 use self::file::{hash, list, open};
+use self::open_files::{OpenFiles, Sound};
 use super::layout::Layout;
 use super::lock::FolderLock;
 use super::stamp::{Stamp, Stamps};
@@ -44,6 +46,7 @@ struct Shared {
     layout: Layout,
     tasks: Tasks,
     stamps: Stamps,
+    open_files: OpenFiles,
     leases: LeaseTable,
     /// Held while a name is given or taken away.
     names: Mutex<()>,
@@ -52,13 +55,6 @@ struct Shared {
     checked: AtomicU64,
     /// The folder stays ours as long as its blobs are in use.
     _lock: Arc<FolderLock>,
-}
-
-/// A file that is what its name says.
-#[derive(Debug)]
-struct Sound {
-    file: File,
-    size: u64,
 }
 
 /// What is at the place of a blob.
@@ -80,6 +76,7 @@ impl DiskBlobs {
             layout,
             tasks,
             stamps: Stamps::new(records),
+            open_files: OpenFiles::default(),
             leases: LeaseTable::default(),
             names: Mutex::default(),
             checks: Default::default(),
@@ -110,12 +107,12 @@ impl BlobStore for DiskBlobs {
         let Some(sound) = Shared::find(&self.0, *digest).await? else {
             return Ok(None);
         };
-        let total = sound.size;
+        let total = sound.size();
         let range = range.map_or(Ok(ContentRange::whole(total)), |range| range.resolve(total));
         let opened = match range {
             Ok(range) => {
                 let slice = FileSlice {
-                    file: Arc::new(sound.file),
+                    file: sound.file,
                     offset: range.start(),
                     length: range.length(),
                 };
@@ -134,7 +131,7 @@ impl BlobStore for DiskBlobs {
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
         let found = Shared::find(&self.0, *digest).await?;
-        Ok(found.map(|sound| sound.size))
+        Ok(found.map(|sound| sound.size()))
     }
 
     async fn adopt(&self, spool: VerifiedSpool, durability: Durability) -> Result<(), StoreError> {
@@ -157,6 +154,7 @@ impl BlobStore for DiskBlobs {
             }
         };
         blocking(&self.0.tasks, remove).await?;
+        self.0.open_files.forget(digest);
         self.0.stamps.forget(digest).await;
         Ok(())
     }
@@ -177,16 +175,27 @@ impl BlobStore for DiskBlobs {
 }
 
 impl Shared {
-    /// Finds the file of a blob. A known one takes one visit to the blocking pool and no record.
+    /// Finds the file of a blob, and keeps it open for those who ask next.
     async fn find(shared: &Arc<Self>, digest: Digest) -> Result<Option<Sound>, StoreError> {
+        if let Some(sound) = shared.open_files.find(&digest) {
+            return Ok(Some(sound));
+        }
+        let found = Self::find_anew(shared, digest).await?;
+        if let Some(sound) = &found {
+            shared.open_files.keep(digest, sound);
+        }
+        Ok(found)
+    }
+
+    /// Finds the file of a blob that is not open. A known one takes one visit to the blocking pool and no record.
+    async fn find_anew(shared: &Arc<Self>, digest: Digest) -> Result<Option<Sound>, StoreError> {
         let looking = Arc::clone(shared);
         match blocking(&shared.tasks, move || looking.look(&digest)).await? {
             Found::Nothing => return Ok(None),
             Found::Sound(sound) => return Ok(Some(sound)),
             Found::Unknown(file, stamp) => {
                 if shared.stamps.is_recorded(&digest, stamp).await {
-                    let size = stamp.size;
-                    return Ok(Some(Sound { file, size }));
+                    return Ok(Some(Sound::new(file, stamp)));
                 }
             }
         }
@@ -235,8 +244,7 @@ impl Shared {
             return Ok(Found::Nothing);
         };
         Ok(if self.stamps.is_remembered(digest, stamp) {
-            let size = stamp.size;
-            Found::Sound(Sound { file, size })
+            Found::Sound(Sound::new(file, stamp))
         } else {
             Found::Unknown(file, stamp)
         })
@@ -253,8 +261,7 @@ impl Shared {
         }
         if is_right {
             self.stamps.remember(digest, stamp);
-            let size = stamp.size;
-            return Ok(Some(Sound { file, size }));
+            return Ok(Some(Sound::new(file, stamp)));
         }
         tracing::warn!(
             content.digest = %digest,
