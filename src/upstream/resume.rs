@@ -49,6 +49,8 @@ enum State {
     Flowing { body: Body, skip: u64 },
     /// The connection is gone, or no longer of use.
     Broken(UpstreamError),
+    /// Nothing is open: the next bytes are asked for first.
+    Closed,
     /// Everything came.
     Done,
 }
@@ -94,6 +96,21 @@ impl BlobTransfer {
         self.resumes
     }
 
+    /// Goes on elsewhere in the blob, with the place in the budget that it has.
+    ///
+    /// What was open is closed, unless it is at its end; the next bytes are asked for by [`BlobTransfer::next`].
+    pub fn jump(&mut self, range: TransferRange) {
+        self.position = range.start;
+        self.end = range.end;
+        self.stuck = (range.start, 0);
+        self.state = State::Closed;
+    }
+
+    /// Returns whether the registry sends bytes before the ones that were asked for: it does not do ranges.
+    pub fn is_skipping(&self) -> bool {
+        matches!(self.state, State::Flowing { skip, .. } if skip > 0)
+    }
+
     /// Returns the next bytes, `None` after the last. Dropping the future loses no bytes: call it again.
     ///
     /// # Errors
@@ -104,6 +121,8 @@ impl BlobTransfer {
             match &mut self.state {
                 State::Done => return Ok(None),
                 State::Broken(_) => self.resume().await?,
+                State::Closed if is_complete => self.state = State::Done,
+                State::Closed => self.reopen().await?,
                 State::Flowing { .. } if is_complete => self.finish().await,
                 State::Flowing { body, .. } => match body.next().await {
                     Ok(Some(piece)) => match self.take(piece) {
@@ -174,6 +193,18 @@ impl BlobTransfer {
         } else {
             self.state = State::Done;
         }
+    }
+
+    /// Asks for what comes next, after a jump.
+    async fn reopen(&mut self) -> Result<(), UpstreamError> {
+        let limits = self.source.endpoint.limits();
+        let opening = limits.retry.run(|| self.source.rest(self)).await?;
+        self.total = self.total.or(opening.total);
+        self.state = State::Flowing {
+            body: opening.body,
+            skip: opening.skip,
+        };
+        Ok(())
     }
 
     /// Asks for the rest.
