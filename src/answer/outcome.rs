@@ -28,6 +28,8 @@ pub enum StaleReason {
     Unreachable,
     /// The registry asked us to slow down.
     RateLimited,
+    /// The registry refused us (401, 403).
+    Denied,
     /// The registry takes its time; it is still being asked.
     Slow,
 }
@@ -49,6 +51,7 @@ impl CacheOutcome {
             Self::Revalidated => "revalidated",
             Self::Stale(StaleReason::Unreachable) => "stale_unreachable",
             Self::Stale(StaleReason::RateLimited) => "stale_rate_limited",
+            Self::Stale(StaleReason::Denied) => "stale_denied",
             Self::Stale(StaleReason::Slow) => "stale_slow",
             Self::Negative => "negative",
             Self::Passed(PassReason::NoSpace) => "passed_no_space",
@@ -64,6 +67,7 @@ impl CacheOutcome {
             Self::Revalidated => "larder; hit; fwd=stale; fwd-status=200",
             Self::Stale(StaleReason::Unreachable) => "larder; hit; detail=stale_unreachable",
             Self::Stale(StaleReason::RateLimited) => "larder; hit; detail=stale_rate_limited",
+            Self::Stale(StaleReason::Denied) => "larder; hit; detail=stale_denied",
             Self::Stale(StaleReason::Slow) => "larder; hit; detail=stale_slow",
             Self::Negative => "larder; hit; detail=negative",
             Self::Passed(PassReason::NoSpace) => "larder; fwd=miss; detail=passed_no_space",

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::backing::Backing;
-use super::error::CacheError;
+use super::error::{CacheError, Word};
 use super::fill::{self, Fill, FillError, FillKey, HELD_BACK, Progress, Verdict};
 use super::flight::{Boarding, Flights, SharedWork};
 use super::negative::Absent;
@@ -135,7 +135,7 @@ impl Blobs {
             .negative
             .is_absent(&absent, self.backing.clock.now())
         {
-            return Err(CacheError::BlobUnknown);
+            return Err(CacheError::BlobUnknown(Word::Remembered));
         }
         if self.backing.blobs.size(digest).await?.is_none() {
             return Ok(Sighted::NotYet);
@@ -155,7 +155,7 @@ impl Blobs {
                 .await?
             else {
                 backing.negative.remember(absent, backing.clock.now());
-                return Err(CacheError::BlobUnknown);
+                return Err(CacheError::BlobUnknown(Word::Given));
             };
             backing.negative.forget(&absent);
             let link = Link {

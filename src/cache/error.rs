@@ -5,6 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::fill::FillError;
+use crate::answer::CacheOutcome;
 use crate::oci::{ManifestError, Mismatch, Unsatisfiable, UpstreamName};
 use crate::store::StoreError;
 use crate::upstream::UpstreamError;
@@ -14,10 +15,10 @@ use crate::upstream::UpstreamError;
 pub enum CacheError {
     /// The registry said that it has no such manifest.
     #[error("the registry has no such manifest")]
-    ManifestUnknown,
+    ManifestUnknown(Word),
     /// The registry said that it has no such blob.
     #[error("the registry has no such blob")]
-    BlobUnknown,
+    BlobUnknown(Word),
     /// There is a manifest, of a kind that is not supported.
     #[error("only a schema 1 manifest would answer this, and those are not supported")]
     Schema1,
@@ -55,6 +56,39 @@ pub enum CacheError {
     Stopping,
 }
 
+/// When a registry said that it does not have something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// Just now.
+    Given,
+    /// A short while ago.
+    Remembered,
+}
+
+impl CacheError {
+    /// Returns where this answer came from, when it is an answer of the registry.
+    pub fn outcome(&self) -> Option<CacheOutcome> {
+        match self {
+            Self::ManifestUnknown(Word::Given) | Self::BlobUnknown(Word::Given) => {
+                Some(CacheOutcome::Miss)
+            }
+            Self::ManifestUnknown(Word::Remembered) | Self::BlobUnknown(Word::Remembered) => {
+                Some(CacheOutcome::Negative)
+            }
+            Self::Schema1
+            | Self::NotConfigured(_)
+            | Self::Upstream(_)
+            | Self::WrongContent(_)
+            | Self::WrongSize { .. }
+            | Self::BadManifest(_)
+            | Self::TooSlow
+            | Self::Unsatisfiable(_)
+            | Self::Store(_)
+            | Self::Stopping => None,
+        }
+    }
+}
+
 impl From<Box<Mismatch>> for CacheError {
     fn from(mismatch: Box<Mismatch>) -> Self {
         Self::WrongContent(Arc::from(mismatch))
@@ -70,7 +104,7 @@ impl From<ManifestError> for CacheError {
 impl From<FillError> for CacheError {
     fn from(error: FillError) -> Self {
         match error {
-            FillError::Unknown => Self::BlobUnknown,
+            FillError::Unknown => Self::BlobUnknown(Word::Given),
             FillError::NotConfigured(name) => Self::NotConfigured(name),
             FillError::Upstream(error) => Self::Upstream(error),
             FillError::Mismatch(mismatch) => Self::WrongContent(mismatch),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 
 use super::backing::Backing;
-use super::error::CacheError;
+use super::error::{CacheError, Word};
 use super::flight::SharedWork;
 use super::negative::Absent;
 use super::sight::{Link, LinkKind, View};
@@ -177,7 +177,7 @@ async fn get(
         .await?;
     let Some(fetched) = fetched else {
         backing.negative.remember(absent, backing.clock.now());
-        return Err(CacheError::ManifestUnknown);
+        return Err(CacheError::ManifestUnknown(Word::Given));
     };
     let (content, manifest) = match checked(&reference, &fetched) {
         Ok(((content, media_type), parsed)) => {

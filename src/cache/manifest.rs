@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::backing::Backing;
-use super::error::CacheError;
+use super::error::{CacheError, Word};
 use super::fetch::{Fetcher, Manifest};
 use super::flight::SharedWork;
 use super::freshness::{self, Decision};
@@ -212,7 +212,7 @@ impl Manifests {
             .negative
             .is_absent(&absent, self.backing.clock.now())
         {
-            return Err(CacheError::ManifestUnknown);
+            return Err(CacheError::ManifestUnknown(Word::Remembered));
         }
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Manifests {
                 Ok(Checked::Same(record) | Checked::Moved(record, _)) => {
                     tags.remember(&asked, record.clone()).await
                 }
-                Err(CacheError::ManifestUnknown) => tags.forget(&asked).await,
+                Err(CacheError::ManifestUnknown(_)) => tags.forget(&asked).await,
                 Err(_) => {}
             }
             checked

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 pub use backing::Parts;
 pub use blob::Blobs;
-pub use error::CacheError;
+pub use error::{CacheError, Word};
 pub use manifest::Manifests;
 
 use self::backing::Backing;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 
 use super::backing::Backing;
-use super::error::CacheError;
+use super::error::{CacheError, Word};
 use super::fill::{FillError, HELD_BACK};
 use super::sight::View;
 use crate::answer::{BlobAnswer, Body, BodyError, CacheOutcome, PassReason};
@@ -50,7 +50,7 @@ pub async fn through(
     let transfer = upstream
         .get_blob(&view.origin.repository, digest, whole, known)
         .await?;
-    let transfer = transfer.ok_or(CacheError::BlobUnknown)?;
+    let transfer = transfer.ok_or(CacheError::BlobUnknown(Word::Given))?;
     let size = transfer.total();
     // Without a size there is no Content-Range: the client gets the whole.
     let part = match (range, size) {

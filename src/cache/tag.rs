@@ -122,9 +122,9 @@ pub fn stale_reason(error: &CacheError) -> Option<StaleReason> {
         | CacheError::WrongSize { .. }
         | CacheError::BadManifest(_) => Some(StaleReason::Unreachable),
         CacheError::TooSlow => Some(StaleReason::Slow),
-        CacheError::ManifestUnknown
+        CacheError::ManifestUnknown(_)
         | CacheError::NotConfigured(_)
-        | CacheError::BlobUnknown
+        | CacheError::BlobUnknown(_)
         | CacheError::Schema1
         | CacheError::Unsatisfiable(_)
         | CacheError::Store(_)

@@ -187,7 +187,7 @@ fn cache(whole: &RequestError, kind: Kind, error: &CacheError) -> ErrorAnswer {
         Kind::Blob => ErrorCode::BlobUnknown,
     };
     let (status, code, retry_after) = match error {
-        CacheError::ManifestUnknown | CacheError::BlobUnknown | CacheError::Schema1 => {
+        CacheError::ManifestUnknown(_) | CacheError::BlobUnknown(_) | CacheError::Schema1 => {
             (StatusCode::NOT_FOUND, unknown, None)
         }
         CacheError::NotConfigured(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied, None),
@@ -271,8 +271,8 @@ fn detail(error: &CacheError) -> Option<String> {
         CacheError::Schema1 => Some(
             "push the image again with a current client, which makes it schema 2 or OCI".into(),
         ),
-        CacheError::ManifestUnknown
-        | CacheError::BlobUnknown
+        CacheError::ManifestUnknown(_)
+        | CacheError::BlobUnknown(_)
         | CacheError::NotConfigured(_)
         | CacheError::Upstream(_)
         | CacheError::WrongContent(_)
