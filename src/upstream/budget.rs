@@ -28,6 +28,8 @@ pub(super) enum Work {
     Question,
     /// The bytes of a blob: large and long.
     Transfer,
+    /// To transfer a part of a blob ahead of another transfer: a favour, which is done at once or not at all.
+    Ahead,
 }
 
 /// The right to have one request under way, until it is dropped.
@@ -57,21 +59,31 @@ impl Budget {
             let acquiring = semaphore.clone().acquire_owned();
             async { acquiring.await.expect("nobody closes the budget") }
         };
+        let overloaded = || UpstreamError::Overloaded {
+            upstream: self.upstream.clone(),
+        };
         let turn = async {
             let transfer = match work {
                 Work::Question => None,
                 Work::Transfer => Some(acquire(&self.transfers).await),
+                Work::Ahead => {
+                    let free = |semaphore: &Arc<Semaphore>| semaphore.clone().try_acquire_owned();
+                    return match (free(&self.transfers), free(&self.requests)) {
+                        (Ok(transfer), Ok(request)) => Ok(Permit {
+                            _request: request,
+                            _transfer: Some(transfer),
+                        }),
+                        _ => Err(overloaded()),
+                    };
+                }
             };
-            Permit {
+            Ok(Permit {
                 _request: acquire(&self.requests).await,
                 _transfer: transfer,
-            }
-        };
-        tokio::time::timeout(self.turn, turn)
-            .await
-            .map_err(|_| UpstreamError::Overloaded {
-                upstream: self.upstream.clone(),
             })
+        };
+        let admitted = tokio::time::timeout(self.turn, turn).await;
+        admitted.unwrap_or_else(|_| Err(overloaded()))
     }
 }
 
@@ -98,6 +110,17 @@ mod tests {
         let question = budget.admit(Work::Question).await.unwrap();
         assert!(budget.admit(Work::Question).await.is_err());
         drop(question);
+        drop(first);
+        budget.admit(Work::Transfer).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_done_ahead_never_waits() {
+        let budget = budget(3, 1);
+        let started = tokio::time::Instant::now();
+        let first = budget.admit(Work::Ahead).await.unwrap();
+        assert!(budget.admit(Work::Ahead).await.is_err());
+        assert_eq!(started.elapsed(), Duration::ZERO);
         drop(first);
         budget.admit(Work::Transfer).await.unwrap();
     }

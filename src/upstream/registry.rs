@@ -153,7 +153,34 @@ impl Upstream {
         range: TransferRange,
         known_total: Option<u64>,
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
-        let permit = self.budget.admit(Work::Transfer).await?;
+        self.transfer(Work::Transfer, repository, digest, range, known_total)
+            .await
+    }
+
+    /// Begins to transfer a part of a blob of this size that lies ahead of another transfer: at once, or not at all.
+    ///
+    /// # Errors
+    /// As [`Upstream::get_blob`]; [`UpstreamError::Overloaded`] when there is no room for it in the budget.
+    pub async fn get_blob_ahead(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        range: TransferRange,
+        total: u64,
+    ) -> Result<Option<BlobTransfer>, UpstreamError> {
+        self.transfer(Work::Ahead, repository, digest, range, Some(total))
+            .await
+    }
+
+    async fn transfer(
+        &self,
+        work: Work,
+        repository: &RepositoryName,
+        digest: &Digest,
+        range: TransferRange,
+        known_total: Option<u64>,
+    ) -> Result<Option<BlobTransfer>, UpstreamError> {
+        let permit = self.budget.admit(work).await?;
         let TransferRange { start, end } = range;
         let ask = Ask::blob(Method::GET, repository, digest).with_range(start, end);
         let opened = self
