@@ -1,13 +1,15 @@
 //! What all parts of the cache work with.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::error::CacheError;
 use super::fill::FillKey;
 use super::negative::NegativeMemory;
 use super::sight::Links;
-use crate::oci::{Descriptor, Digest, UpstreamName};
+use crate::addressing::Origin;
+use crate::oci::{Digest, ManifestView, UpstreamName};
 use crate::runtime::{Clock, Tasks};
 use crate::store::spool::SpoolArea;
 use crate::store::{BlobStore, RecordStore};
@@ -52,8 +54,11 @@ pub struct Backing {
     pub upstreams: Upstreams,
     /// What registries do not have.
     pub negative: NegativeMemory,
-    /// Sizes of content that manifests told, in bytes: a registry that does not announce a length is held to them.
-    pub sizes: moka::sync::Cache<Digest, u64>,
+    /// Sizes of content that the manifests of a repository told, in bytes. Where its registry announces no length they are
+    /// believed, for that repository alone.
+    sizes: moka::sync::Cache<(Origin, Digest), u64>,
+    /// How many parts went out of fills that were not verified yet.
+    pub unverified_parts: AtomicU64,
     /// Where wrong content came from. The next fill of it is verified before its first byte goes out.
     pub suspects: moka::sync::Cache<FillKey, ()>,
     /// All tasks.
@@ -73,6 +78,7 @@ impl Backing {
             upstreams: parts.upstreams,
             negative: NegativeMemory::default(),
             sizes: moka::sync::Cache::new(SIZES),
+            unverified_parts: AtomicU64::new(0),
             suspects: moka::sync::Cache::builder()
                 .max_capacity(SUSPECTS)
                 .time_to_live(SUSPICION)
@@ -93,9 +99,15 @@ impl Backing {
     }
 
     /// Remembers the sizes that a manifest tells of what it lists.
-    pub fn remember_sizes<'a>(&self, descriptors: impl IntoIterator<Item = &'a Descriptor>) {
-        for descriptor in descriptors {
-            self.sizes.insert(descriptor.digest, descriptor.size);
+    pub fn remember_sizes(&self, origin: &Origin, manifest: &ManifestView) {
+        for descriptor in manifest.manifests.iter().chain(&manifest.blobs) {
+            self.sizes
+                .insert((origin.clone(), descriptor.digest), descriptor.size);
         }
+    }
+
+    /// Returns the size that a manifest of the repository told.
+    pub fn told_size(&self, origin: &Origin, digest: &Digest) -> Option<u64> {
+        self.sizes.get(&(origin.clone(), *digest))
     }
 }

@@ -1,6 +1,7 @@
 //! Answers about blobs: from the store, from a fill that is under way, or from a new one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,12 +15,13 @@ use super::negative::Absent;
 use super::pass;
 use super::sight::{Link, LinkKind, View};
 use crate::addressing::{Grant, Origin};
-use crate::answer::{BlobAnswer, CacheOutcome, PassReason};
+use crate::answer::{BlobAnswer, CacheOutcome};
 use crate::oci::{ByteRange, ContentRange, Digest};
 use crate::store::Opened;
+use crate::upstream::UpstreamError;
 
 /// How long a client waits for the first sign of content that is not here. What was begun goes on.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
+pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// How often a request begins anew because the fill that it joined ended for reasons of somebody else.
 const ATTEMPTS: u32 = 3;
@@ -106,7 +108,7 @@ impl Blobs {
             }
         }
         let announced = self.ask(&view, digest).await?;
-        match announced.or_else(|| self.backing.sizes.get(digest)) {
+        match announced.or_else(|| self.backing.told_size(&view.origin, digest)) {
             Some(size) => Ok(head(size, CacheOutcome::Miss)),
             // Nobody knows the size before the content is here.
             None => {
@@ -226,19 +228,22 @@ impl Blobs {
                 Err(Failed::Told(error)) => return Err(error),
                 Err(Failed::Fill(FillError::NoSpace(_))) => {
                     let body = pass::through(&self.backing, view, digest, range).await?;
-                    return Ok(BlobAnswer {
-                        outcome: CacheOutcome::Passed(PassReason::NoSpace),
-                        ..body
-                    });
+                    return Ok(body);
+                }
+                Err(Failed::Fill(error @ FillError::Kept)) => {
+                    if let Some(answer) = self.kept(digest, range).await? {
+                        return Ok(answer);
+                    }
+                    failure = error;
                 }
                 // The other repository does not have it, or its readers left: this one has to ask for itself.
                 Err(Failed::Fill(error)) if may_begin_anew(&error, is_ours, outcome) => {
                     failure = error
                 }
-                Err(Failed::Fill(error)) => return Err(self.failed(view, digest, error)),
+                Err(Failed::Fill(error)) => return Err(self.failed(view, digest, error, is_ours)),
             }
         }
-        Err(self.failed(view, digest, failure))
+        Err(failure.into())
     }
 
     fn board(&self, view: &View, digest: &Digest) -> (Arc<Fill>, CacheOutcome) {
@@ -269,14 +274,20 @@ impl Blobs {
         }
     }
 
-    fn failed(&self, view: &View, digest: &Digest, error: FillError) -> CacheError {
-        if matches!(error, FillError::Unknown) {
+    fn failed(&self, view: &View, digest: &Digest, error: FillError, is_ours: bool) -> CacheError {
+        // What was said to another repository says nothing of this one.
+        if is_ours && matches!(error, FillError::Unknown) {
             let absent = Absent::Blob(view.origin.clone(), *digest);
             self.backing
                 .negative
                 .remember(absent, self.backing.clock.now());
         }
         error.into()
+    }
+
+    /// Returns how many parts went out of fills that were not verified yet.
+    pub fn unverified_parts(&self) -> u64 {
+        self.backing.unverified_parts.load(Ordering::Relaxed)
     }
 
     /// Returns the size of a content that is being fetched because nobody knows it.
@@ -291,9 +302,14 @@ impl Blobs {
         }
         if let Some(fill) = self.in_flight(view, digest) {
             let mut progress = fill.watch();
-            let whole = progress.wait_for(|progress| !matches!(progress.verdict, Verdict::Running));
-            if timeout(FIRST_ANSWER, whole).await.is_err() {
-                return Err(CacheError::TooSlow);
+            let whole = wait(&mut progress, |progress| {
+                matches!(progress.verdict, Verdict::Right)
+            });
+            match timeout(FIRST_ANSWER, whole).await {
+                Ok(Ok(Some(size))) => return Ok(size),
+                Ok(Err(Failed::Fill(error))) => return Err(error.into()),
+                Ok(Err(Failed::Told(error))) => return Err(error),
+                Ok(Ok(None)) | Err(_) => return Err(CacheError::TooSlow),
             }
         }
         self.backing
@@ -307,9 +323,10 @@ impl Blobs {
 /// Decides whether a fill that failed says nothing about what another one would do.
 fn may_begin_anew(error: &FillError, is_ours: bool, outcome: CacheOutcome) -> bool {
     match error {
-        FillError::Unknown => !is_ours,
+        FillError::Unknown | FillError::Upstream(UpstreamError::Refused { .. }) => !is_ours,
         FillError::Abandoned => outcome == CacheOutcome::Joined,
-        FillError::NotConfigured(_)
+        FillError::Kept
+        | FillError::NotConfigured(_)
         | FillError::Upstream(_)
         | FillError::Mismatch(_)
         | FillError::WrongSize { .. }
@@ -337,8 +354,10 @@ async fn from_fill(
     let reading = fill.attend();
     let mut progress = fill.watch();
     let is_suspect = backing.suspects.contains_key(&fill.key());
+    // While nobody knows the size, a range from the first byte on is answered with the whole.
+    let is_whole = matches!(range, None | Some(ByteRange::From { first: 0 }));
     let first = wait(&mut progress, |progress| {
-        progress.total.is_some() || (range.is_none() && progress.written.total() > 0)
+        progress.total.is_some() || (is_whole && progress.written.total() > 0)
     });
     let total = timeout(FIRST_ANSWER, first)
         .await
@@ -366,6 +385,10 @@ async fn from_fill(
     let (start, end) = part.map_or((0, None), |part: ContentRange| {
         (part.start(), Some(part.end()))
     });
+    let is_verified = matches!(progress.borrow().verdict, Verdict::Right);
+    if !is_verified && end.is_some_and(|end| total.is_some_and(|total| end < total)) {
+        backing.unverified_parts.fetch_add(1, Ordering::Relaxed);
+    }
     let body = fill::reader::read(fill, start, end);
     drop(reading);
     Ok(BlobAnswer {

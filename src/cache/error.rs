@@ -110,7 +110,7 @@ impl From<FillError> for CacheError {
             FillError::Mismatch(mismatch) => Self::WrongContent(mismatch),
             FillError::WrongSize { expected, found } => Self::WrongSize { expected, found },
             FillError::NoSpace(error) | FillError::Store(error) => Self::Store(error),
-            FillError::Abandoned => Self::TooSlow,
+            FillError::Abandoned | FillError::Kept => Self::TooSlow,
             FillError::Stopping => Self::Stopping,
         }
     }

@@ -12,8 +12,8 @@ use super::negative::Absent;
 use super::sight::{Link, LinkKind, View};
 use crate::answer::ManifestHead;
 use crate::oci::{
-    Algorithm, Digest, ManifestError, ManifestView, Measurer, MediaType, Reference, VariantClass,
-    VerifiedContent, Verifier,
+    Algorithm, Digest, ManifestError, ManifestKind, ManifestView, Measurer, MediaType, Reference,
+    VariantClass, VerifiedContent, Verifier,
 };
 use crate::store::{Durability, Opened, Piece, StoreError};
 use crate::upstream::{FetchedManifest, ManifestHead as Described};
@@ -33,6 +33,49 @@ pub struct Manifest {
     pub bytes: Bytes,
 }
 
+/// The bytes of a manifest that is here, whoever fetched it, and what they say of themselves.
+#[derive(Clone, Debug)]
+struct Kept {
+    bytes: Bytes,
+    declared: Option<MediaType>,
+    is_index: bool,
+}
+
+impl Kept {
+    fn new(bytes: Bytes, view: &ManifestView) -> Self {
+        Self {
+            bytes,
+            declared: view.declared.clone(),
+            is_index: view.kind == ManifestKind::Index,
+        }
+    }
+
+    /// Returns the manifest as one registry names it. What the bytes say counts more than what an answer without bytes
+    /// said.
+    fn named(self, digest: &Digest, claimed: Option<&MediaType>) -> Manifest {
+        let fits =
+            |claimed: &&MediaType| !claimed.says_nothing() && claimed.is_index() == self.is_index;
+        let usual = if self.is_index {
+            MediaType::OCI_INDEX
+        } else {
+            MediaType::OCI_MANIFEST
+        };
+        let media_type = self
+            .declared
+            .or_else(|| claimed.filter(fits).cloned())
+            .unwrap_or_else(|| MediaType::known(usual));
+        let head = ManifestHead {
+            digest: *digest,
+            media_type,
+            size: self.bytes.len() as u64,
+        };
+        Manifest {
+            head,
+            bytes: self.bytes,
+        }
+    }
+}
+
 /// What a request to a registry is shared by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Request {
@@ -45,7 +88,7 @@ struct Request {
 #[derive(Debug)]
 pub struct Fetcher {
     backing: Arc<Backing>,
-    memory: moka::sync::Cache<Digest, Bytes>,
+    memory: moka::sync::Cache<Digest, Kept>,
     gets: SharedWork<Request, Result<Manifest, CacheError>>,
     heads: SharedWork<Request, Result<Option<ManifestHead>, CacheError>>,
 }
@@ -53,7 +96,7 @@ pub struct Fetcher {
 impl Fetcher {
     /// Starts with nothing in memory.
     pub fn new(backing: Arc<Backing>) -> Self {
-        let weight = |_: &Digest, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let weight = |_: &Digest, kept: &Kept| u32::try_from(kept.bytes.len()).unwrap_or(u32::MAX);
         let memory = moka::sync::Cache::builder()
             .max_capacity(IN_MEMORY)
             .weigher(weight)
@@ -70,14 +113,47 @@ impl Fetcher {
         }
     }
 
-    /// Returns the bytes of a manifest that is here, whoever fetched it.
+    /// Returns whether the bytes of a manifest, or of something with its digest, are here.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the store could not be asked.
+    pub async fn is_kept(&self, digest: &Digest) -> Result<bool, CacheError> {
+        Ok(self.memory.contains_key(digest) || self.backing.blobs.size(digest).await?.is_some())
+    }
+
+    /// Returns a manifest that is here, whoever fetched it, for a repository whose registry answered for it with this
+    /// type. Bytes that are not taken as a manifest are not there.
     ///
     /// # Errors
     /// [`CacheError`] when the store could not be read.
-    pub async fn kept(&self, digest: &Digest) -> Result<Option<Bytes>, CacheError> {
-        if let Some(bytes) = self.memory.get(digest) {
-            return Ok(Some(bytes));
+    pub async fn kept(
+        &self,
+        view: &View,
+        digest: &Digest,
+        claimed: Option<&MediaType>,
+    ) -> Result<Option<Manifest>, CacheError> {
+        if let Some(kept) = self.memory.get(digest) {
+            return Ok(Some(kept.named(digest, claimed)));
         }
+        let Some(bytes) = self.stored(digest).await? else {
+            return Ok(None);
+        };
+        let parsed = match parse(&bytes, claimed) {
+            Ok(parsed) if parsed.media_type.is_schema1() => return Ok(None),
+            Ok(parsed) => parsed,
+            Err(error) => {
+                tracing::debug!(content.digest = %digest, %error, "what is kept is not taken as a manifest");
+                return Ok(None);
+            }
+        };
+        self.backing.remember_sizes(&view.origin, &parsed);
+        let kept = Kept::new(bytes, &parsed);
+        self.memory.insert(*digest, kept.clone());
+        Ok(Some(kept.named(digest, claimed)))
+    }
+
+    /// Reads what is stored under a digest, unless it is larger than manifests are.
+    async fn stored(&self, digest: &Digest) -> Result<Option<Bytes>, CacheError> {
         let Some(found) = self.backing.blobs.open(digest, None).await? else {
             return Ok(None);
         };
@@ -91,9 +167,7 @@ impl Fetcher {
         while let Some(piece) = reader.next().await {
             whole.extend_from_slice(&self.read(piece?).await?);
         }
-        let bytes = Bytes::from(whole);
-        self.memory.insert(*digest, bytes.clone());
-        Ok(Some(bytes))
+        Ok(Some(Bytes::from(whole)))
     }
 
     async fn read(&self, piece: Piece) -> Result<Bytes, StoreError> {
@@ -162,7 +236,7 @@ impl Fetcher {
 
 async fn get(
     backing: Arc<Backing>,
-    memory: moka::sync::Cache<Digest, Bytes>,
+    memory: moka::sync::Cache<Digest, Kept>,
     request: Request,
 ) -> Result<Manifest, CacheError> {
     let Request {
@@ -170,8 +244,18 @@ async fn get(
         reference,
         class,
     } = request;
+    // Another request may have brought it between our look and our start.
+    if let Reference::Digest(digest) = &reference
+        && let Some(link) = backing
+            .links
+            .find(&view, LinkKind::Manifest, digest)
+            .await?
+        && let Some(kept) = memory.get(digest)
+    {
+        return Ok(kept.named(digest, link.media_type.as_ref()));
+    }
     let upstream = backing.upstream(&view.origin.upstream)?;
-    let absent = Absent::Manifest(view.origin.clone(), reference.clone());
+    let absent = Absent::Manifest(view.origin.clone(), reference.clone(), class);
     let fetched = upstream
         .get_manifest(&view.origin.repository, &reference, class)
         .await?;
@@ -179,35 +263,29 @@ async fn get(
         backing.negative.remember(absent, backing.clock.now());
         return Err(CacheError::ManifestUnknown(Word::Given));
     };
-    let (content, manifest) = match checked(&reference, &fetched) {
-        Ok(((content, media_type), parsed)) => {
-            backing.remember_sizes(parsed.manifests.iter().chain(&parsed.blobs));
-            let head = ManifestHead {
-                digest: content.digest(),
-                media_type,
-                size: content.size(),
-            };
-            (
-                content,
-                Manifest {
-                    head,
-                    bytes: fetched.bytes,
-                },
-            )
-        }
-        Err(error) => {
-            tracing::warn!(repository.name = %view, reference = %reference, %error, "a manifest is refused");
-            return Err(error);
-        }
-    };
+    let (content, parsed) = checked(&reference, &fetched).inspect_err(|error| {
+        tracing::warn!(repository.name = %view, reference = %reference, %error, "a manifest is refused");
+    })?;
     backing.negative.forget(&absent);
-    memory.insert(content.digest(), manifest.bytes.clone());
-    link(&backing, &view, &manifest.head).await;
+    backing.remember_sizes(&view.origin, &parsed);
+    let digest = content.digest();
+    let kept = Kept::new(fetched.bytes, &parsed);
+    memory.insert(digest, kept.clone());
+    let manifest = kept.named(&digest, Some(&parsed.media_type));
+    backing
+        .links
+        .remember(
+            &view,
+            LinkKind::Manifest,
+            &digest,
+            link(&backing, &manifest.head),
+        )
+        .await;
     let (keeper, bytes) = (backing.clone(), manifest.bytes.clone());
     // Nobody waits for the disk: until it is there, the manifest is in memory.
     drop(backing.tasks.spawn("keep_manifest", async move {
         if let Err(error) = keep(&keeper, content, bytes).await {
-            tracing::warn!(content.digest = %content.digest(), %error, "a manifest was served and could not be kept");
+            tracing::warn!(content.digest = %digest, %error, "a manifest was served and could not be kept");
         }
     }));
     Ok(manifest)
@@ -217,25 +295,33 @@ async fn get(
 fn checked(
     reference: &Reference,
     fetched: &FetchedManifest,
-) -> Result<((VerifiedContent, MediaType), ManifestView), CacheError> {
-    let content = match reference {
-        Reference::Digest(digest) => Verifier::check(*digest, &fetched.bytes)?,
-        Reference::Tag(_) => measure(fetched),
-    };
-    let parsed = match ManifestView::parse(&fetched.bytes, fetched.media_type.as_ref()) {
-        // The digest was asked for, so that the bytes are right and only the header can be wrong.
-        Err(error @ ManifestError::TypesDiffer { .. })
-            if matches!(reference, Reference::Digest(_)) =>
-        {
-            tracing::warn!(content.digest = %content.digest(), %error, "the type of the body is served");
-            ManifestView::parse(&fetched.bytes, None)?
-        }
-        parsed => parsed?,
+) -> Result<(VerifiedContent, ManifestView), CacheError> {
+    let claimed = fetched.media_type.as_ref();
+    let (content, parsed) = match reference {
+        Reference::Digest(digest) => (
+            Verifier::check(*digest, &fetched.bytes)?,
+            parse(&fetched.bytes, claimed)?,
+        ),
+        Reference::Tag(_) => (
+            measure(fetched),
+            ManifestView::parse(&fetched.bytes, claimed)?,
+        ),
     };
     if parsed.media_type.is_schema1() {
         return Err(CacheError::Schema1);
     }
-    Ok(((content, parsed.media_type.clone()), parsed))
+    Ok((content, parsed))
+}
+
+/// Reads bytes that a digest names, so that they are right and only what was said of them can be wrong.
+fn parse(bytes: &[u8], claimed: Option<&MediaType>) -> Result<ManifestView, ManifestError> {
+    match ManifestView::parse(bytes, claimed) {
+        Err(error @ ManifestError::TypesDiffer { .. }) => {
+            tracing::warn!(%error, "the type of the body is served");
+            ManifestView::parse(bytes, None)
+        }
+        parsed => parsed,
+    }
 }
 
 /// Returns what the bytes are, in the algorithm that the registry names them by if they are what it says.
@@ -261,16 +347,12 @@ async fn keep(backing: &Backing, content: VerifiedContent, bytes: Bytes) -> Resu
     backing.blobs.adopt(spool, Durability::Eventual).await
 }
 
-async fn link(backing: &Backing, view: &View, head: &ManifestHead) {
-    let link = Link {
+fn link(backing: &Backing, head: &ManifestHead) -> Link {
+    Link {
         seen: backing.clock.now(),
         size: Some(head.size),
         media_type: Some(head.media_type.clone()),
-    };
-    backing
-        .links
-        .remember(view, LinkKind::Manifest, &head.digest, link)
-        .await;
+    }
 }
 
 async fn head(backing: Arc<Backing>, request: Request) -> Result<Option<ManifestHead>, CacheError> {
@@ -300,12 +382,23 @@ async fn head(backing: Arc<Backing>, request: Request) -> Result<Option<Manifest
     }
     backing
         .negative
-        .forget(&Absent::Manifest(view.origin.clone(), reference));
+        .forget(&Absent::Manifest(view.origin.clone(), reference, class));
     let head = ManifestHead {
         digest,
         media_type,
         size,
     };
-    link(&backing, &view, &head).await;
+    // What bytes have shown counts more than what is said without them.
+    if backing
+        .links
+        .find(&view, LinkKind::Manifest, &digest)
+        .await?
+        .is_none()
+    {
+        backing
+            .links
+            .remember(&view, LinkKind::Manifest, &digest, link(&backing, &head))
+            .await;
+    }
     Ok(Some(head))
 }

@@ -140,8 +140,11 @@ where
             Boarding::Joined(pending) => (pending, Role::Joined),
             Boarding::Started(pending, landing) => {
                 let work = work();
+                let stopping = self.tasks.stopping();
                 drop(self.tasks.spawn(name, async move {
-                    let result = work.await;
+                    let Some(result) = stopping.run_until_cancelled(work).await else {
+                        return;
+                    };
                     // Landed before it is told: whoever hears of the result and asks again begins anew.
                     drop(landing);
                     sender.send_replace(Some(result));

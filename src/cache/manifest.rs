@@ -12,7 +12,7 @@ use super::fetch::{Fetcher, Manifest};
 use super::flight::SharedWork;
 use super::freshness::{self, Decision};
 use super::negative::Absent;
-use super::sight::{LinkKind, View};
+use super::sight::{Link, LinkKind, View};
 use super::tag::{ANSWER_WITHIN, TagName, TagRecord, Tags, stale_reason};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, ManifestAnswer, ManifestHead};
@@ -28,6 +28,7 @@ pub struct Manifests {
     fetcher: Arc<Fetcher>,
     tags: Arc<Tags>,
     freshness: freshness::Settings,
+    firsts: SharedWork<(TagName, Want), Result<ManifestAnswer, CacheError>>,
     checks: SharedWork<TagName, Result<Checked, CacheError>>,
 }
 
@@ -41,7 +42,7 @@ enum Checked {
 }
 
 /// How much of a manifest is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Want {
     Bytes,
     Head,
@@ -53,6 +54,7 @@ impl Manifests {
         Self {
             fetcher: Arc::new(Fetcher::new(backing.clone())),
             tags: Arc::new(Tags::new(&backing)),
+            firsts: SharedWork::new(backing.tasks.clone()),
             checks: SharedWork::new(backing.tasks.clone()),
             freshness,
             backing,
@@ -144,7 +146,20 @@ impl Manifests {
                 .is_some_and(|media_type| accept.takes(media_type))
         });
         match child {
-            Some(child) => self.by_digest(view, &child.digest, want).await,
+            Some(child) => {
+                let child = self.by_digest(view, &child.digest, want).await?;
+                // How fresh the answer is, the index says; that the child had to be fetched, the child.
+                let outcome = if child.outcome == CacheOutcome::Hit {
+                    index.outcome
+                } else {
+                    child.outcome
+                };
+                Ok(ManifestAnswer {
+                    outcome,
+                    age: index.age,
+                    ..child
+                })
+            }
             None => Ok(index),
         }
     }
@@ -156,27 +171,41 @@ impl Manifests {
         want: Want,
     ) -> Result<ManifestAnswer, CacheError> {
         let reference = Reference::Digest(*digest);
-        if let Some(head) = self.linked(view, digest).await? {
-            if want == Want::Head {
-                return Ok(answer(head, None, CacheOutcome::Hit));
+        let link = self
+            .backing
+            .links
+            .find(view, LinkKind::Manifest, digest)
+            .await?;
+        match link {
+            Some(link) => {
+                if let Some(answer) = self.linked(view, digest, &link, want).await? {
+                    return Ok(answer);
+                }
             }
-            if let Some(bytes) = self.fetcher.kept(digest).await? {
-                return Ok(answer(head, Some(bytes), CacheOutcome::Hit));
-            }
-        } else {
-            self.believe_absence(view, &reference)?;
-            // Bytes that another repository brought here cost this one a question, never a transfer.
-            let kept = self.fetcher.kept(digest).await?;
-            if (kept.is_some() || want == Want::Head)
-                && let Some(head) =
-                    within(self.fetcher.head(view, &reference, VariantClass::Index)).await?
-            {
-                let outcome = if kept.is_some() {
-                    CacheOutcome::Hit
-                } else {
-                    CacheOutcome::Miss
-                };
-                return Ok(answer(head, kept, outcome));
+            None => {
+                self.believe_absence(view, &reference, VariantClass::Index)?;
+                // Bytes that another repository brought here cost this one a question, never a transfer.
+                let is_here = self.fetcher.is_kept(digest).await?;
+                if (is_here || want == Want::Head)
+                    && let Some(head) =
+                        within(self.fetcher.head(view, &reference, VariantClass::Index)).await?
+                {
+                    if want == Want::Head {
+                        let outcome = if is_here {
+                            CacheOutcome::Hit
+                        } else {
+                            CacheOutcome::Miss
+                        };
+                        return Ok(answer(head, None, outcome));
+                    }
+                    if let Some(found) = self
+                        .fetcher
+                        .kept(view, digest, Some(&head.media_type))
+                        .await?
+                    {
+                        return Ok(answer(found.head, Some(found.bytes), CacheOutcome::Hit));
+                    }
+                }
             }
         }
         let Manifest { head, bytes } =
@@ -184,29 +213,35 @@ impl Manifests {
         Ok(answer(head, Some(bytes), CacheOutcome::Miss))
     }
 
-    /// Returns what the repository's registry said of a manifest, if it was asked before.
+    /// Answers with a manifest that the repository's registry answered for before, if enough of it is here.
     async fn linked(
         &self,
         view: &View,
         digest: &Digest,
-    ) -> Result<Option<ManifestHead>, CacheError> {
-        let link = self
-            .backing
-            .links
-            .find(view, LinkKind::Manifest, digest)
-            .await?;
-        Ok(link.and_then(|link| {
-            let (media_type, size) = (link.media_type.clone()?, link.size?);
-            Some(ManifestHead {
-                digest: *digest,
-                media_type,
-                size,
-            })
-        }))
+        link: &Link,
+        want: Want,
+    ) -> Result<Option<ManifestAnswer>, CacheError> {
+        Ok(match want {
+            Want::Head => link
+                .manifest(digest)
+                .map(|head| answer(head, None, CacheOutcome::Hit)),
+            Want::Bytes => {
+                let found = self
+                    .fetcher
+                    .kept(view, digest, link.media_type.as_ref())
+                    .await?;
+                found.map(|found| answer(found.head, Some(found.bytes), CacheOutcome::Hit))
+            }
+        })
     }
 
-    fn believe_absence(&self, view: &View, reference: &Reference) -> Result<(), CacheError> {
-        let absent = Absent::Manifest(view.origin.clone(), reference.clone());
+    fn believe_absence(
+        &self,
+        view: &View,
+        reference: &Reference,
+        class: VariantClass,
+    ) -> Result<(), CacheError> {
+        let absent = Absent::Manifest(view.origin.clone(), reference.clone(), class);
         if self
             .backing
             .negative
@@ -231,25 +266,32 @@ impl Manifests {
         }
     }
 
-    /// A tag that nobody asked for yet.
+    /// A tag that nobody asked for yet: fetched, and remembered, once for all who want it now.
     async fn unknown_tag(&self, name: &TagName, want: Want) -> Result<ManifestAnswer, CacheError> {
-        let reference = Reference::Tag(name.tag.clone());
-        self.believe_absence(&name.view, &reference)?;
-        if want == Want::Head
-            && let Some(head) =
-                within(self.fetcher.head(&name.view, &reference, name.class)).await?
-        {
-            self.tags
-                .remember(name, TagRecord::new(&head, self.backing.clock.now()))
-                .await;
-            return Ok(answer(head, None, CacheOutcome::Miss));
-        }
-        let Manifest { head, bytes } =
-            within(self.fetcher.get(&name.view, &reference, name.class)).await?;
-        self.tags
-            .remember(name, TagRecord::new(&head, self.backing.clock.now()))
-            .await;
-        Ok(answer(head, Some(bytes), CacheOutcome::Miss))
+        self.believe_absence(&name.view, &Reference::Tag(name.tag.clone()), name.class)?;
+        let (backing, fetcher, tags) = (
+            self.backing.clone(),
+            self.fetcher.clone(),
+            self.tags.clone(),
+        );
+        let asked = name.clone();
+        let work = move || async move {
+            let found = first(&backing, &fetcher, &tags, &asked, want).await?;
+            if found.outcome == CacheOutcome::Miss {
+                tags.remember(&asked, TagRecord::new(&found.head, backing.clock.now()))
+                    .await;
+            }
+            Ok(found)
+        };
+        let key = (name.clone(), want);
+        let found = within(async {
+            self.firsts
+                .run("first_tag", &key, work)
+                .await
+                .ok_or(CacheError::Stopping)?
+                .0
+        });
+        found.await
     }
 
     /// Answers with what a tag points at. The bytes are fetched by digest if only the head was known.
@@ -261,7 +303,18 @@ impl Manifests {
         outcome: CacheOutcome,
     ) -> Result<ManifestAnswer, CacheError> {
         if want == Want::Head {
-            return Ok(answer(record.head(), None, outcome));
+            // What the bytes have shown, if they are here, counts more than what was said without them.
+            let link = self
+                .backing
+                .links
+                .find(&name.view, LinkKind::Manifest, &record.digest)
+                .await?;
+            let shown = link.and_then(|link| link.manifest(&record.digest));
+            return Ok(answer(
+                shown.unwrap_or_else(|| record.head()),
+                None,
+                outcome,
+            ));
         }
         let found = self
             .by_digest(&name.view, &record.digest, Want::Bytes)
@@ -283,7 +336,7 @@ impl Manifests {
     ) -> Result<ManifestAnswer, CacheError> {
         let asked = match timeout(ANSWER_WITHIN, self.check(name, record)).await {
             Ok(checked) => checked,
-            Err(_) if self.is_servable(record, want).await? => Err(CacheError::TooSlow),
+            Err(_) if self.is_servable(&name.view, record, want).await? => Err(CacheError::TooSlow),
             Err(_) => within(self.check(name, record)).await,
         };
         let failure = match asked {
@@ -297,10 +350,11 @@ impl Manifests {
             }
             Err(failure) => failure,
         };
-        let Some(reason) = stale_reason(&failure) else {
+        let age = self.backing.clock.now().since(record.confirmed);
+        let Some(reason) = stale_reason(&failure, age) else {
             return Err(failure);
         };
-        if !self.is_servable(record, want).await? {
+        if !self.is_servable(&name.view, record, want).await? {
             return Err(failure);
         }
         tracing::warn!(
@@ -316,8 +370,19 @@ impl Manifests {
         })
     }
 
-    async fn is_servable(&self, record: &TagRecord, want: Want) -> Result<bool, CacheError> {
-        Ok(want == Want::Head || self.fetcher.kept(&record.digest).await?.is_some())
+    async fn is_servable(
+        &self,
+        view: &View,
+        record: &TagRecord,
+        want: Want,
+    ) -> Result<bool, CacheError> {
+        let claimed = Some(&record.media_type);
+        Ok(want == Want::Head
+            || self
+                .fetcher
+                .kept(view, &record.digest, claimed)
+                .await?
+                .is_some())
     }
 
     /// Asks the registry about a tag, once for all who want to know now.
@@ -329,6 +394,12 @@ impl Manifests {
         );
         let (asked, record) = (name.clone(), record.clone());
         let work = move || async move {
+            // Another request may have asked between our look and our start.
+            if let Some(now) = tags.find(&asked).await?
+                && now.confirmed > record.confirmed
+            {
+                return Ok(Checked::Same(TagRecord::clone(&now)));
+            }
             let checked = ask(&fetcher, &asked, &record, &backing).await;
             match &checked {
                 Ok(Checked::Same(record) | Checked::Moved(record, _)) => {
@@ -356,21 +427,24 @@ async fn ask(
     backing: &Backing,
 ) -> Result<Checked, CacheError> {
     let reference = Reference::Tag(name.tag.clone());
+    let by_tag = || fetcher.get(&name.view, &reference, name.class);
     let found = match fetcher.head(&name.view, &reference, name.class).await? {
         Some(head) if head.digest == record.digest => {
-            return Ok(Checked::Same(TagRecord::new(&head, backing.clock.now())));
+            return Ok(Checked::Same(TagRecord {
+                confirmed: backing.clock.now(),
+                ..record.clone()
+            }));
         }
-        // By that digest, so that a tag that moves again meanwhile changes nothing.
+        // By that digest, so that a tag that moves again meanwhile changes nothing. When the registry does not have it
+        // yet, or no more, only the tag itself can tell.
         Some(head) => {
-            fetcher
-                .get(
-                    &name.view,
-                    &Reference::Digest(head.digest),
-                    VariantClass::Index,
-                )
-                .await?
+            let digest = Reference::Digest(head.digest);
+            match fetcher.get(&name.view, &digest, VariantClass::Index).await {
+                Err(CacheError::ManifestUnknown(_)) => by_tag().await?,
+                found => found?,
+            }
         }
-        None => fetcher.get(&name.view, &reference, name.class).await?,
+        None => by_tag().await?,
     };
     let now = TagRecord::new(&found.head, backing.clock.now());
     Ok(if now.digest == record.digest {
@@ -378,6 +452,40 @@ async fn ask(
     } else {
         Checked::Moved(now, found.bytes)
     })
+}
+
+/// Answers for a tag that is not known, unless another request has come to know it meanwhile.
+async fn first(
+    backing: &Backing,
+    fetcher: &Fetcher,
+    tags: &Tags,
+    name: &TagName,
+    want: Want,
+) -> Result<ManifestAnswer, CacheError> {
+    if let Some(record) = tags.find(name).await? {
+        if want == Want::Head {
+            return Ok(answer(record.head(), None, CacheOutcome::Hit));
+        }
+        let claimed = Some(&record.media_type);
+        if let Some(found) = fetcher.kept(&name.view, &record.digest, claimed).await? {
+            let is_seen = backing
+                .links
+                .find(&name.view, LinkKind::Manifest, &record.digest)
+                .await?
+                .is_some();
+            if is_seen {
+                return Ok(answer(found.head, Some(found.bytes), CacheOutcome::Hit));
+            }
+        }
+    }
+    let reference = Reference::Tag(name.tag.clone());
+    if want == Want::Head
+        && let Some(head) = fetcher.head(&name.view, &reference, name.class).await?
+    {
+        return Ok(answer(head, None, CacheOutcome::Miss));
+    }
+    let Manifest { head, bytes } = fetcher.get(&name.view, &reference, name.class).await?;
+    Ok(answer(head, Some(bytes), CacheOutcome::Miss))
 }
 
 fn answer(head: ManifestHead, bytes: Option<Bytes>, outcome: CacheOutcome) -> ManifestAnswer {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use crate::addressing::Origin;
-use crate::oci::{Digest, Reference};
+use crate::oci::{Digest, Reference, VariantClass};
 use crate::runtime::Timestamp;
 
 /// How long a missing tag stays missing: it may be pushed any moment.
@@ -19,8 +19,8 @@ const CAPACITY: u64 = 10_000;
 /// What was missing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Absent {
-    /// A manifest.
-    Manifest(Origin, Reference),
+    /// A manifest, for one class of clients: a registry may have nothing that an old client reads.
+    Manifest(Origin, Reference, VariantClass),
     /// A blob.
     Blob(Origin, Digest),
 }
@@ -28,8 +28,8 @@ pub enum Absent {
 impl Absent {
     fn period(&self) -> Duration {
         match self {
-            Self::Manifest(_, Reference::Tag(_)) => TAG_PERIOD,
-            Self::Manifest(_, Reference::Digest(_)) | Self::Blob(..) => DIGEST_PERIOD,
+            Self::Manifest(_, Reference::Tag(_), _) => TAG_PERIOD,
+            Self::Manifest(_, Reference::Digest(_), _) | Self::Blob(..) => DIGEST_PERIOD,
         }
     }
 }
@@ -79,13 +79,17 @@ mod tests {
             repository: "r".parse().unwrap(),
         };
         let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        let class = VariantClass::Index;
         let memory = NegativeMemory::default();
         let start = Timestamp::from_millis(1_000);
         let after = |seconds: u64| Timestamp::from_millis(1_000 + seconds * 1_000);
         for (absent, period) in [
-            (Absent::Manifest(origin.clone(), "1".parse().unwrap()), 15),
             (
-                Absent::Manifest(origin.clone(), Reference::Digest(digest)),
+                Absent::Manifest(origin.clone(), "1".parse().unwrap(), class),
+                15,
+            ),
+            (
+                Absent::Manifest(origin.clone(), Reference::Digest(digest), class),
                 30,
             ),
             (Absent::Blob(origin.clone(), digest), 30),

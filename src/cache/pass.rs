@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use tokio::time::timeout;
 
 use super::backing::Backing;
+use super::blob::FIRST_ANSWER;
 use super::error::{CacheError, Word};
+use super::fill::transfer::UNANNOUNCED_LIMIT;
 use super::fill::{FillError, HELD_BACK};
 use super::sight::View;
 use crate::answer::{BlobAnswer, Body, BodyError, CacheOutcome, PassReason};
@@ -42,14 +45,10 @@ pub async fn through(
     range: Option<ByteRange>,
 ) -> Result<BlobAnswer, CacheError> {
     let upstream = backing.upstream(&view.origin.upstream)?;
-    let whole = TransferRange {
-        start: 0,
-        end: None,
-    };
-    let known = backing.sizes.get(digest);
-    let transfer = upstream
-        .get_blob(&view.origin.repository, digest, whole, known)
-        .await?;
+    let asking = upstream.get_blob(&view.origin.repository, digest, TransferRange::WHOLE, None);
+    let transfer = timeout(FIRST_ANSWER, asking)
+        .await
+        .map_err(|_| CacheError::TooSlow)??;
     let transfer = transfer.ok_or(CacheError::BlobUnknown(Word::Given))?;
     let size = transfer.total();
     // Without a size there is no Content-Range: the client gets the whole.
@@ -108,6 +107,13 @@ impl Passage {
             };
             if let Some(bytes) = self.transfer.next().await? {
                 verifier.update(&bytes);
+                if verifier.position() > UNANNOUNCED_LIMIT && self.transfer.total().is_none() {
+                    let found = verifier.position();
+                    return Err(FillError::WrongSize {
+                        expected: UNANNOUNCED_LIMIT,
+                        found,
+                    });
+                }
                 self.held_bytes += bytes.len() as u64;
                 self.held.push_back(bytes);
             } else if let Some(verifier) = self.verifier.take() {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::remembered::Remembered;
 use crate::addressing::Origin;
+use crate::answer::ManifestHead;
 use crate::oci::{Digest, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
 use crate::store::{RecordKey, RecordStore, StoreError};
@@ -126,6 +127,18 @@ pub struct Link {
     /// The media type, for manifests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<MediaType>,
+}
+
+impl Link {
+    /// Returns what the registry said of a manifest.
+    pub fn manifest(&self, digest: &Digest) -> Option<ManifestHead> {
+        let (media_type, size) = (self.media_type.clone()?, self.size?);
+        Some(ManifestHead {
+            digest: *digest,
+            media_type,
+            size,
+        })
+    }
 }
 
 /// The links of all repositories.

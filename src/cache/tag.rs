@@ -112,11 +112,17 @@ impl Tags {
     }
 }
 
-/// Returns why an old answer goes out after this failure to ask, or `None` when the failure is the answer.
-pub fn stale_reason(error: &CacheError) -> Option<StaleReason> {
+/// For how long after its last confirmation a public tag is served while the registry refuses us.
+const DENIED_GRACE: Duration = Duration::from_hours(24);
+
+/// Returns why an old answer goes out after this failure to ask, or `None` when the failure is the answer. The registry
+/// last confirmed the tag `age` ago.
+pub fn stale_reason(error: &CacheError, age: Duration) -> Option<StaleReason> {
     match error {
         CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(StaleReason::RateLimited),
-        CacheError::Upstream(UpstreamError::Refused { .. }) => None,
+        CacheError::Upstream(UpstreamError::Refused { .. }) => {
+            (age < DENIED_GRACE).then_some(StaleReason::Denied)
+        }
         CacheError::Upstream(_)
         | CacheError::WrongContent(_)
         | CacheError::WrongSize { .. }

@@ -27,6 +27,8 @@ pub struct ManifestView {
     pub kind: ManifestKind,
     /// The type to serve it with.
     pub media_type: MediaType,
+    /// The type that the body says it has.
+    pub declared: Option<MediaType>,
     /// The manifests that an index lists.
     pub manifests: Vec<Descriptor>,
     /// The config and layers of a manifest, or the blobs of an artifact.
@@ -121,6 +123,7 @@ impl ManifestView {
         Ok(Self {
             kind,
             media_type,
+            declared: body.media_type.clone(),
             manifests: body.manifests.map(list).transpose()?.unwrap_or_default(),
             blobs: blobs.into_iter().flatten().flatten().collect(),
         })

@@ -52,6 +52,8 @@ pub async fn fetch(
 ) -> Segment {
     let mut came = claim.start..claim.start;
     let error = match transfer {
+        // A registry without ranges sends everything before the segment as well.
+        Ok(Some(transfer)) if transfer.is_skipping() => None,
         Ok(Some(transfer)) => carry(&claim, transfer, &queue, &mut came).await.err(),
         Ok(None) => None,
         Err(error) => Some(error),

@@ -22,8 +22,11 @@ pub const QUEUE: usize = 8;
 /// After how many bytes the written intervals are put beside the spool: what a crash costs at most.
 const PERSIST_EVERY: u64 = 16 * 1024 * 1024;
 
-/// How much is read back at once.
+/// How much is read back at once, in bytes.
 const READ_BACK: usize = 1024 * 1024;
+
+/// How much is read back in one job: a thread of the pool is not held longer, and a stop is noticed in between.
+const READ_BACK_LIMIT: u64 = 64 * 1024 * 1024;
 
 /// Bytes and where they belong.
 #[derive(Clone, Debug)]
@@ -65,13 +68,27 @@ impl Ingest {
         mut queue: mpsc::Receiver<Batch>,
     ) -> Result<Self, FillError> {
         let mut batches = Vec::with_capacity(QUEUE);
+        let stopping = tasks.stopping();
         loop {
-            let is_open = queue.recv_many(&mut batches, QUEUE).await > 0;
+            let is_open = if self.is_behind() {
+                // The hash has something to do, whether or not more comes meanwhile.
+                while batches.len() < QUEUE
+                    && let Ok(batch) = queue.try_recv()
+                {
+                    batches.push(batch);
+                }
+                true
+            } else {
+                queue.recv_many(&mut batches, QUEUE).await > 0
+            };
             let work = std::mem::take(&mut batches);
             let job = tasks.spawn_blocking(move || self.absorb(&work).map(|()| self));
             self = job.await.map_err(|_| FillError::Stopping)??;
-            if !is_open {
+            if !is_open && !self.is_behind() {
                 return Ok(self);
+            }
+            if stopping.is_cancelled() && queue.is_closed() {
+                return Err(FillError::Stopping);
             }
         }
     }
@@ -105,14 +122,15 @@ impl Ingest {
     /// Hashes what is written behind the position of the hash.
     fn read_back(&mut self) -> Result<(), FillError> {
         let written = self.written_behind(self.verifier.position());
+        let until = written.end.min(written.start + READ_BACK_LIMIT);
         if written.is_empty() {
             return Ok(());
         }
         let mut buffer = vec![0; READ_BACK];
         let mut position = written.start;
-        while position < written.end {
-            let length = usize::try_from(written.end - position)
-                .map_or(READ_BACK, |left| left.min(READ_BACK));
+        while position < until {
+            let length =
+                usize::try_from(until - position).map_or(READ_BACK, |left| left.min(READ_BACK));
             let Some(part) = buffer.get_mut(..length) else {
                 break;
             };
@@ -121,6 +139,11 @@ impl Ingest {
             position += length as u64;
         }
         Ok(())
+    }
+
+    /// Tells whether there is something in the spool that the hash has not reached.
+    fn is_behind(&self) -> bool {
+        !self.written_behind(self.verifier.position()).is_empty()
     }
 
     fn written_behind(&self, position: u64) -> Range<u64> {

@@ -146,6 +146,9 @@ pub enum FillError {
     /// The registry has no such blob in the repository on whose behalf it was asked.
     #[error("the registry has no such blob")]
     Unknown,
+    /// The content is here: another fill brought it meanwhile.
+    #[error("the content is here already")]
+    Kept,
     /// The registry is not configured any more.
     #[error("the registry {0} is not configured here")]
     NotConfigured(UpstreamName),

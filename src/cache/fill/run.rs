@@ -85,6 +85,7 @@ async fn keep(
 fn tell(error: &FillError) {
     match error {
         FillError::Unknown
+        | FillError::Kept
         | FillError::NotConfigured(_)
         | FillError::Abandoned
         | FillError::Stopping => {
@@ -126,6 +127,12 @@ async fn fetch(
         .upstreams
         .get(name)
         .ok_or_else(|| FillError::NotConfigured(name.clone()))?;
+    if backing.blobs.size(&fill.digest()).await?.is_some() {
+        return Err(seen(fill, backing, &upstream)
+            .await
+            .err()
+            .unwrap_or(FillError::Kept));
+    }
     let opened = open(fill, backing, &upstream).await?;
     let absent = Absent::Blob(fill.view().origin.clone(), fill.digest());
     backing.negative.forget(&absent);
@@ -176,12 +183,59 @@ async fn fetch(
     }
 }
 
+/// Makes sure that the repository may read content that is here already.
+async fn seen(fill: &Fill, backing: &Backing, upstream: &Upstream) -> Result<(), FillError> {
+    if backing
+        .links
+        .find(fill.view(), LinkKind::Blob, &fill.digest())
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let digest = fill.digest();
+    let asking = upstream.head_blob(&fill.view().origin.repository, &digest);
+    let head = or_stop(backing, Box::pin(asking)).await?;
+    let size = head.ok_or(FillError::Unknown)?.size;
+    let link = Link {
+        seen: backing.clock.now(),
+        size,
+        media_type: None,
+    };
+    backing
+        .links
+        .remember(fill.view(), LinkKind::Blob, &fill.digest(), link)
+        .await;
+    Ok(())
+}
+
+/// Gives up on a registry's answer when the program stops.
+async fn or_stop<T, E>(
+    backing: &Backing,
+    asking: impl Future<Output = Result<T, E>>,
+) -> Result<T, FillError>
+where
+    FillError: From<E>,
+{
+    let answered = backing
+        .tasks
+        .stopping()
+        .run_until_cancelled_owned(asking)
+        .await;
+    Ok(answered.ok_or(FillError::Stopping)??)
+}
+
 /// Asks the registry for what is missing of the content, with a spool from an earlier life or a new one.
 async fn open(fill: &Fill, backing: &Backing, upstream: &Upstream) -> Result<Opened, FillError> {
+    let told = backing.told_size(&fill.view().origin, &fill.digest());
     if let Some(spool) = backing.spools.resume(&fill.digest()).await? {
         let written = spool.intervals().clone();
-        let known = spool.total().or_else(|| backing.sizes.get(&fill.digest()));
-        match ask(fill, upstream, &written, known).await {
+        match or_stop(
+            backing,
+            Box::pin(ask(fill, upstream, &written, spool.total())),
+        )
+        .await
+        {
             Ok((transfer, total)) => {
                 tracing::debug!(
                     size_bytes = written.total(),
@@ -191,7 +245,7 @@ async fn open(fill: &Fill, backing: &Backing, upstream: &Upstream) -> Result<Ope
                     spool: Arc::new(spool),
                     written,
                     transfer,
-                    total,
+                    total: total.or(told),
                 });
             }
             // The registry has another idea of this content than the spool: begin again without it.
@@ -204,13 +258,12 @@ async fn open(fill: &Fill, backing: &Backing, upstream: &Upstream) -> Result<Ope
     }
     let spool = backing.spools.create(fill.digest()).await?;
     let written = Intervals::default();
-    let (transfer, total) =
-        ask(fill, upstream, &written, backing.sizes.get(&fill.digest())).await?;
+    let (transfer, total) = or_stop(backing, Box::pin(ask(fill, upstream, &written, None))).await?;
     Ok(Opened {
         spool: Arc::new(spool),
         written,
         transfer,
-        total,
+        total: total.or(told),
     })
 }
 
@@ -260,6 +313,7 @@ fn put_away(fill: &Fill, spool: Spool, error: &FillError) {
             }
         }
         FillError::Unknown
+        | FillError::Kept
         | FillError::NotConfigured(_)
         | FillError::Mismatch(_)
         | FillError::WrongSize { .. }

@@ -26,7 +26,7 @@ const LOOKS_WITHOUT_READER: u32 = 10;
 /// A content smaller than this is finished, whoever reads it, in bytes.
 const FINISH_BELOW: u64 = 2 * 1024 * 1024 * 1024;
 /// The longest content that is taken of a registry that does not say how long it is, in bytes.
-const UNANNOUNCED_LIMIT: u64 = 16 * 1024 * 1024 * 1024;
+pub(in crate::cache) const UNANNOUNCED_LIMIT: u64 = 16 * 1024 * 1024 * 1024;
 /// In which steps room is asked for when the size is not known, in bytes.
 const RESERVE_STEP: u64 = 64 * 1024 * 1024;
 
@@ -41,6 +41,8 @@ pub struct Transfer {
     /// What segments are fetching.
     claims: Vec<Range<u64>>,
     segments: FuturesUnordered<BoxFuture<'static, Segment>>,
+    /// Whether the registry has given what it was asked for far ahead.
+    wants_segments: bool,
     total: Option<u64>,
     reserved: u64,
     look: Interval,
@@ -55,6 +57,8 @@ enum Event {
     Segment(Segment),
     /// Time to look for readers.
     Look,
+    /// What is fetched is not taken any more.
+    Closed,
     /// The program stops.
     Stopping,
 }
@@ -82,6 +86,7 @@ impl Transfer {
             taken,
             claims: Vec::new(),
             segments: FuturesUnordered::new(),
+            wants_segments: true,
             total,
             reserved: 0,
             look,
@@ -90,31 +95,44 @@ impl Transfer {
         }
     }
 
-    /// Fetches all that is missing; `first` is the registry's answer for the first gap.
+    /// Fetches all that is missing, beginning with the transfer of the first gap. `None`: nothing is missing.
     ///
     /// # Errors
     /// [`FillError`] when the content cannot be had, nobody wants it any more, or the program stops.
     pub async fn run(
         mut self,
         spool: Arc<Spool>,
-        mut first: Option<BlobTransfer>,
+        first: Option<BlobTransfer>,
     ) -> Result<(), FillError> {
-        loop {
-            match self.gap() {
-                Some(from) => {
-                    let transfer = match first.take() {
-                        Some(first) => first,
-                        None => self.request(from).await?,
-                    };
-                    self.carry(from, transfer, &spool).await?;
-                }
-                None if self.claims.is_empty() => return Ok(()),
-                None => {
-                    let event = self.event().await;
-                    let position = self.total.unwrap_or_default();
-                    self.handle(event, position)?;
-                }
+        let Some(mut transfer) = first else {
+            return Ok(());
+        };
+        let mut is_first = true;
+        while let Some(from) = self.next_gap().await? {
+            if !is_first {
+                // With the place in the registry's budget that it has: a fill never waits behind itself.
+                transfer.jump(TransferRange {
+                    start: from,
+                    end: self.boundary(from),
+                });
             }
+            is_first = false;
+            self.carry(from, &mut transfer, &spool).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns where the next gap begins; `None` when all is here. Waits for segments when they are all that is missing.
+    async fn next_gap(&mut self) -> Result<Option<u64>, FillError> {
+        loop {
+            if let Some(from) = self.gap() {
+                return Ok(Some(from));
+            }
+            if self.claims.is_empty() {
+                return Ok(None);
+            }
+            let event = self.event().await;
+            self.handle(event, self.total.unwrap_or_default())?;
         }
     }
 
@@ -139,29 +157,16 @@ impl Transfer {
             .min()
     }
 
-    async fn request(&mut self, from: u64) -> Result<BlobTransfer, FillError> {
-        let range = TransferRange {
-            start: from,
-            end: self.boundary(from),
-        };
-        let repository = &self.fill.view().origin.repository;
-        let transfer = self
-            .upstream
-            .get_blob(repository, &self.fill.digest(), range, self.total)
-            .await?;
-        transfer.ok_or(FillError::Unknown)
-    }
-
     /// Takes in what a transfer brings, from `from` to the next byte that is here already.
     async fn carry(
         &mut self,
         from: u64,
-        transfer: BlobTransfer,
+        transfer: &mut BlobTransfer,
         spool: &Spool,
     ) -> Result<(), FillError> {
         let mut position = from;
         // As a stream, a frame in the making survives the other branch of the select below.
-        let frames = stream::unfold(transfer, |mut transfer| async {
+        let frames = stream::unfold(transfer, |transfer| async move {
             let frame = transfer.next().await.transpose()?;
             Some((frame, transfer))
         });
@@ -254,6 +259,7 @@ impl Transfer {
             Some(wanted) = self.asked.recv() => Event::Asked(wanted),
             Some(segment) = self.segments.next() => Event::Segment(segment),
             _ = self.look.tick() => Event::Look,
+            () = self.queue.closed() => Event::Closed,
             () = self.stopping.cancelled() => Event::Stopping,
         }
     }
@@ -261,24 +267,30 @@ impl Transfer {
     fn handle(&mut self, event: Event, position: u64) -> Result<(), FillError> {
         match event {
             Event::Asked(wanted) => self.begin_segment(wanted, position),
-            Event::Segment(segment) => {
-                self.claims.retain(|claim| *claim != segment.claim);
-                if !segment.came.is_empty() {
-                    self.taken.insert(segment.came);
-                }
-                if let Some(error) = segment.error {
-                    tracing::debug!(%error, "a segment broke off; the transfer fills the gap");
-                }
-            }
+            Event::Segment(segment) => self.end_segment(segment),
             Event::Look => return self.look_for_readers(),
-            Event::Stopping => return Err(FillError::Stopping),
+            // The ingest has failed; its error is the one that is told.
+            Event::Closed | Event::Stopping => return Err(FillError::Stopping),
         }
         Ok(())
     }
 
+    /// Takes over what came of a segment. One that failed is the last of this fill: the transfer fills the gap, and the
+    /// registry is not asked again and again for what it does not give.
+    fn end_segment(&mut self, segment: Segment) {
+        self.claims.retain(|claim| *claim != segment.claim);
+        self.wants_segments &= segment.came == segment.claim;
+        if !segment.came.is_empty() {
+            self.taken.insert(segment.came);
+        }
+        if let Some(error) = segment.error {
+            tracing::debug!(%error, "a segment broke off; the transfer fills the gap");
+        }
+    }
+
     fn begin_segment(&mut self, wanted: u64, position: u64) {
         let Some(total) = self.total else { return };
-        if self.claims.len() >= ahead::AT_A_TIME {
+        if !self.wants_segments || self.claims.len() >= ahead::AT_A_TIME {
             return;
         }
         let Some(claim) = ahead::segment(wanted, position, total, self.boundary(wanted)) else {
@@ -296,7 +308,7 @@ impl Transfer {
                 end: Some(claim.end),
             };
             let transfer = upstream
-                .get_blob(&repository, &digest, range, Some(total))
+                .get_blob_ahead(&repository, &digest, range, total)
                 .await;
             ahead::fetch(claim, transfer, queue).await
         };
