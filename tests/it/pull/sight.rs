@@ -1,6 +1,6 @@
 //! Bytes are shared, sight is not: a digest that is here opens no repository that does not have it.
 
-use crate::support::{FakeRegistry, Image, Kind, TestProxy, noise};
+use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
 
 #[tokio::test]
 async fn a_layer_of_another_repository_costs_one_head_and_no_transfer() {
@@ -77,7 +77,7 @@ async fn a_fill_of_one_repository_is_joined_by_another_after_a_head() {
     let digest = registry.repository("one").blob(content.clone());
     registry.repository("two").blob(content.clone());
     registry.repository("three").blob(noise(3, 10));
-    let gate = registry.inject(crate::support::Fault::on(Kind::BlobGet).stall_after(1_000_000));
+    let gate = registry.inject(Fault::on(Kind::BlobGet).stall_after(1_000_000));
     let proxy = TestProxy::of(&registry).await;
     let one = proxy.get(&format!("/v2/one/blobs/{digest}")).await;
     gate.reached().await;
@@ -115,4 +115,31 @@ async fn a_layer_is_never_served_as_a_manifest() {
             .status,
         404
     );
+}
+
+#[tokio::test]
+async fn a_refusal_for_one_repository_is_not_told_to_another() {
+    let registry = FakeRegistry::start().await;
+    let content = noise(1, 300_000);
+    let digest = registry.repository("one").blob(content.clone());
+    registry.repository("two").blob(content.clone());
+    let refusal = Fault::on(Kind::BlobGet)
+        .in_repository("one")
+        .stall_before_headers()
+        .status(403);
+    let gate = registry.inject(refusal);
+    let proxy = TestProxy::of(&registry).await;
+    let ask = |repository: &str| {
+        let (client, path) = (proxy.client(), format!("/v2/{repository}/blobs/{digest}"));
+        tokio::spawn(async move { client.get(&path).send().await.status })
+    };
+    let one = ask("one");
+    gate.reached().await;
+    let two = ask("two");
+    registry
+        .wait_for(|log| log.count(Kind::BlobHead) == 1)
+        .await;
+    gate.open();
+    assert_eq!(one.await.unwrap(), 404);
+    assert_eq!(two.await.unwrap(), 200);
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use larder::cache::freshness::Freshness;
+use larder::oci::MediaType;
 
-use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
+use crate::support::{FakeRegistry, Fault, Image, Index, Kind, TestProxy, noise};
 
 const TEN_MINUTES: Duration = Duration::from_mins(10);
 
@@ -160,4 +161,85 @@ async fn the_setting_says_how_long_a_tag_is_believed() {
         }
         assert_eq!(registry.count(Kind::ManifestHead), heads, "{freshness:?}");
     }
+}
+
+#[tokio::test]
+async fn a_new_manifest_that_is_not_there_by_digest_does_not_take_the_tag_away() {
+    let registry = FakeRegistry::start().await;
+    let repository = registry.repository("app");
+    Image::with_layers([noise(1, 10)]).push_as(&repository, "1");
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get("/v2/app/manifests/1").await.body().await;
+    let new = Image::with_layers([noise(2, 10)]).push_as(&repository, "1");
+    proxy.advance(TEN_MINUTES);
+    // A replica that lags: the tag is there, what it points to is not, but for the tag itself.
+    registry.inject(
+        Fault::on(Kind::ManifestGet)
+            .of(&new.digest)
+            .once()
+            .status(404),
+    );
+    assert_eq!(
+        proxy.get("/v2/app/manifests/1").await.body().await,
+        new.bytes
+    );
+}
+
+#[tokio::test]
+async fn a_tag_that_was_fetched_for_a_client_that_left_is_remembered() {
+    let registry = FakeRegistry::start().await;
+    Image::with_layers([noise(1, 10)]).push_as(&registry.repository("app"), "1");
+    let gate = registry.inject(Fault::on(Kind::ManifestGet).stall_before_headers());
+    let proxy = TestProxy::of(&registry).await;
+    let client = proxy.client();
+    let asking =
+        tokio::spawn(async move { client.get("/v2/app/manifests/1").try_send().await.is_ok() });
+    gate.reached().await;
+    asking.abort();
+    asking.await.unwrap_err();
+    gate.open();
+    assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 200);
+    assert_eq!(registry.count(Kind::ManifestGet), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_take_a_public_tag_away_for_a_day() {
+    let registry = FakeRegistry::start().await;
+    Image::with_layers([noise(1, 10)]).push_as(&registry.repository("app"), "1");
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get("/v2/app/manifests/1").await.body().await;
+    registry.inject(Fault::everywhere().status(403));
+    proxy.advance(Duration::from_hours(23));
+    let reply = proxy.get("/v2/app/manifests/1").await;
+    assert_eq!(
+        reply.header("cache-status"),
+        Some("larder; hit; detail=stale_denied")
+    );
+    proxy.advance(Duration::from_hours(1));
+    assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 404);
+}
+
+#[tokio::test]
+async fn an_old_answer_says_so_to_old_clients_too() {
+    let registry = FakeRegistry::start().await;
+    let index = Index::of([("linux/amd64", Image::with_layers([noise(1, 10)]))]);
+    index.push_as(&registry.repository("app"), "1");
+    let proxy = TestProxy::of(&registry).await;
+    let client = proxy.client();
+    let ask = async || {
+        client
+            .get("/v2/app/manifests/1")
+            .header("accept", MediaType::OCI_MANIFEST)
+            .send()
+            .await
+    };
+    assert_eq!(ask().await.status, 200);
+    registry.stop().await;
+    proxy.advance(Duration::from_hours(1));
+    let reply = ask().await;
+    assert_eq!(
+        reply.header("cache-status"),
+        Some("larder; hit; detail=stale_unreachable")
+    );
+    assert!(reply.header("age").is_some());
 }

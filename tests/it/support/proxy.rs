@@ -1,7 +1,7 @@
 //! A larder that runs in the test's process, with everything as it is in the program but the settings.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +98,19 @@ impl TestProxy {
         self.clock.advance(by);
     }
 
+    /// Returns what a crash at this moment leaves, to be started: a copy of the folder as it is.
+    pub fn crashed(&self) -> TestProxyBuilder {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        copy(
+            &self.folder.path().join("cache"),
+            &folder.path().join("cache"),
+        );
+        TestProxyBuilder {
+            folder,
+            ..self.builder.clone()
+        }
+    }
+
     /// Stops gracefully, as SIGTERM does, and starts again on the same folder.
     pub async fn restart(self) -> Self {
         let builder = self.builder.clone();
@@ -160,6 +173,12 @@ impl TestProxyBuilder {
     /// Sets how much of the disk has to stay free, in bytes.
     pub fn min_free(mut self, bytes: u64) -> Self {
         self.min_free = bytes;
+        self
+    }
+
+    /// Changes the limits towards registries.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
         self
     }
 
@@ -255,6 +274,19 @@ impl Drop for TestProxy {
     fn drop(&mut self) {
         self.server.abort();
         self.tasks.stop();
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
     }
 }
 
