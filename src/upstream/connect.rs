@@ -21,6 +21,7 @@ use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::error::Phase;
+use super::resolve::{ResolveError, Resolver};
 use super::settings::Limits;
 use super::trust::Reach;
 use crate::runtime::Tasks;
@@ -51,8 +52,16 @@ impl Clients {
     const WINDOWS: (u32, u32) = (4 << 20, 16 << 20);
 
     /// Makes clients that have no connection yet.
-    pub(super) fn new(tls: &Arc<ClientConfig>, limits: &Limits, tasks: &Tasks) -> Self {
-        let client = |reach| Self::client(Guard { reach }, tls, limits, tasks);
+    pub(super) fn new(
+        resolver: &Resolver,
+        tls: &Arc<ClientConfig>,
+        limits: &Limits,
+        tasks: &Tasks,
+    ) -> Self {
+        let client = |reach| {
+            let resolver = resolver.clone();
+            Self::client(Guard { reach, resolver }, tls, limits, tasks)
+        };
         Self {
             public: client(Reach::Public),
             private: client(Reach::Private),
@@ -162,6 +171,7 @@ impl Error for TimedOut {}
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     reach: Reach,
+    resolver: Resolver,
 }
 
 impl Service<Name> for Guard {
@@ -174,10 +184,13 @@ impl Service<Name> for Guard {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let reach = self.reach;
+        let Self { reach, resolver } = self.clone();
         Box::pin(async move {
-            let found: Vec<SocketAddr> =
-                tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let found = match resolver.resolve(name.as_str()).await {
+                Ok(found) => found,
+                Err(ResolveError::Late) => return Err(TimedOut(Phase::Connect).into()),
+                Err(error @ ResolveError::Failed(_)) => return Err(error.into()),
+            };
             let admitted: Vec<_> = found
                 .iter()
                 .copied()
@@ -217,11 +230,33 @@ mod tests {
             ("2130706433", Reach::Public, false),
             ("0x7f.1", Reach::Public, false),
         ] {
-            let resolved = Guard { reach }.call(name.parse().unwrap()).await;
+            let resolver = Resolver::new(&Limits::default(), &Tasks::new());
+            let resolved = Guard { reach, resolver }.call(name.parse().unwrap()).await;
             match resolved {
                 Ok(mut addresses) => assert!(is_admitted && addresses.next().is_some(), "{name}"),
                 Err(error) => assert!(!is_admitted && error.is::<OutOfReach>(), "{name}: {error}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_late_is_a_connection_that_is_late() {
+        let limits = Limits {
+            connect: Duration::from_millis(1),
+            ..Limits::default()
+        };
+        let (end, waits) = std::sync::mpsc::channel::<()>();
+        let waits = std::sync::Mutex::new(waits);
+        let source = move |_: &str| {
+            waits.lock().unwrap().recv().ok();
+            Ok(Vec::new())
+        };
+        let mut guard = Guard {
+            reach: Reach::Anywhere,
+            resolver: Resolver::asking(&limits, &Tasks::new(), source),
+        };
+        let late = guard.call("slow.test".parse().unwrap()).await.unwrap_err();
+        assert!(late.is::<TimedOut>(), "{late}");
+        drop(end);
     }
 }

@@ -26,6 +26,7 @@ mod manifest;
 mod redirect;
 mod refusal;
 mod request;
+mod resolve;
 mod tokens;
 mod trust;
 mod wire;

@@ -359,6 +359,7 @@ impl Errand {
 #[cfg(test)]
 mod tests {
     use super::super::connect::Clients;
+    use super::super::resolve::Resolver;
     use super::super::settings::Limits;
     use super::super::tls::client_config;
     use super::super::trust::{Reach, Trust};
@@ -444,15 +445,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_old_failure_that_nobody_saw_answers_nobody() {
-        let limits = Limits::default();
+        let (limits, tasks) = (Limits::default(), Tasks::new());
         let tls = client_config(Vec::new()).unwrap();
         let wire = Wire {
-            clients: Clients::new(&tls, &limits, &Tasks::new()),
+            clients: Clients::new(&Resolver::new(&limits, &tasks), &tls, &limits, &tasks),
             trust: Trust::new(Vec::new()),
             limits: limits.clone(),
             clock: Clock::system(),
         };
-        let tokens = Tokens::new(Arc::new(wire), Tasks::new());
+        let tokens = Tokens::new(Arc::new(wire), tasks);
         // Nobody listens there, which the new failure tells.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());

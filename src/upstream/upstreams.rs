@@ -11,6 +11,7 @@ use super::connect::Clients;
 use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
 use super::registry::Upstream;
+use super::resolve::Resolver;
 use super::settings::{Limits, Settings};
 use super::tls::{TlsError, client_config, read_certificates};
 use super::trust::Trust;
@@ -47,6 +48,7 @@ impl Upstreams {
     ) -> Result<Self, TlsError> {
         let maker = Maker {
             tls: client_config(Vec::new())?,
+            resolver: Resolver::new(&limits, &tasks),
             limits,
             clock,
             tasks,
@@ -99,6 +101,7 @@ impl Upstreams {
 #[derive(Debug)]
 struct Maker {
     tls: Arc<ClientConfig>,
+    resolver: Resolver,
     limits: Limits,
     clock: Clock,
     tasks: Tasks,
@@ -110,7 +113,7 @@ impl Maker {
         let plan = if plan.is_empty() { own() } else { plan.clone() };
         let trust = Trust::new(plan.iter().map(|(url, _)| url.site().clone()).collect());
         let endpoints = plan.into_iter().map(|(url, tls)| {
-            let clients = Clients::new(&tls, &self.limits, &self.tasks);
+            let clients = Clients::new(&self.resolver, &tls, &self.limits, &self.tasks);
             let runtime = (self.clock.clone(), self.tasks.clone());
             let limits = self.limits.clone();
             Arc::new(Endpoint::new(url, clients, trust.clone(), limits, runtime))
