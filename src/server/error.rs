@@ -223,9 +223,9 @@ fn upstream(
     error: &UpstreamError,
 ) -> (StatusCode, ErrorCode, Option<Duration>) {
     match error {
-        UpstreamError::Unreachable { .. } | UpstreamError::Unavailable { .. } => {
-            (StatusCode::BAD_GATEWAY, PASSING, None)
-        }
+        UpstreamError::Unreachable { .. }
+        | UpstreamError::Unavailable { .. }
+        | UpstreamError::Misled { .. } => (StatusCode::BAD_GATEWAY, PASSING, None),
         UpstreamError::TimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, PASSING, None),
         UpstreamError::RateLimited { retry_after, .. } => (
             StatusCode::TOO_MANY_REQUESTS,

@@ -25,7 +25,9 @@ pub(super) async fn head(
         }
         Ok(answer) if answer.status() == StatusCode::NOT_FOUND => return Ok(None),
         Ok(_) => {}
-        // Storage behind a registry may take the signature of a GET only.
+        // Storage behind a registry may take the signature of a GET only; and what speaks for a registry may say so in a
+        // body alone.
+        Err(UpstreamError::Misled { .. }) => {}
         Err(UpstreamError::Refused { host, .. }) if host != *endpoint.url().site().name() => {}
         Err(error) => return Err(error),
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HeaderName;
 use http::{Method, StatusCode};
 use moka::future::Cache;
 
@@ -12,12 +13,16 @@ use super::connect::Clients;
 use super::endpoint_url::EndpointUrl;
 use super::error::UpstreamError;
 use super::redirect::MAX_REDIRECTS;
+use super::refusal::{self, Refusal};
 use super::request::{Ask, base_headers};
 use super::settings::Limits;
 use super::tokens::{Errand, Tokens};
 use super::trust::{Hop, Reach, Trust};
 use super::wire::{Answer, Step, Wire};
 use crate::runtime::{Clock, Tasks};
+
+/// What registries say with every answer, and storage does not.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 
 /// A place to ask, with its connections and tokens.
 #[derive(Debug)]
@@ -75,10 +80,41 @@ impl Endpoint {
             let answer = self.ask(&hop, ask).await?;
             match self.wire.step(answer).await? {
                 Step::Onward(next) => hop = next,
-                Step::Arrived(answer) => return self.wire.judge(answer).await,
+                Step::Arrived(answer) => {
+                    let answer = self.believe(answer).await?;
+                    return self.wire.judge(answer).await;
+                }
             }
         }
         Err(Wire::too_many_redirects(&hop))
+    }
+
+    /// Passes on an answer, unless a host that we were sent to says no and does not speak for the registry. Storage does
+    /// not: it refuses an address that ran out, and lacks what is not copied there yet. Another registry does.
+    async fn believe(&self, mut answer: Answer) -> Result<Answer, UpstreamError> {
+        let status = answer.status();
+        let says_no = matches!(
+            status,
+            StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::NOT_FOUND
+                | StatusCode::GONE
+        );
+        let is_own = answer.sender().site == self.url.site();
+        if !says_no || is_own || answer.headers().contains_key(API_VERSION) {
+            return Ok(answer);
+        }
+        let Refusal { message, has_code } = refusal::read(&mut answer).await;
+        let host = answer.host().clone();
+        match status {
+            status if !has_code => Err(UpstreamError::Misled { host, status }),
+            StatusCode::NOT_FOUND => Ok(answer),
+            status => Err(UpstreamError::Refused {
+                host,
+                status,
+                message,
+            }),
+        }
     }
 
     fn hop(&self, path: &str) -> Hop {

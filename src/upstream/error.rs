@@ -57,6 +57,15 @@ pub enum UpstreamError {
         /// Its answer.
         status: StatusCode,
     },
+    /// The registry sent us to a host that does not speak for it, and that host refused or had nothing: the address ran
+    /// out, or what is there is not copied yet. The registry may send us elsewhere next time.
+    #[error("{host}, where the registry sent us, answered {status}")]
+    Misled {
+        /// Which host.
+        host: Arc<str>,
+        /// Its answer.
+        status: StatusCode,
+    },
     /// Too many of our own requests to this upstream are waiting.
     #[error("too many requests to {upstream} are waiting here")]
     Overloaded {
@@ -128,7 +137,7 @@ impl UpstreamError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { source, .. } => !is_certificate_fault(&**source),
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::Misled { .. } => true,
             Self::Unavailable { status, .. } => matches!(status.as_u16(), 408 | 500 | 502..=504),
             Self::RateLimited { .. }
             | Self::Refused { .. }

@@ -58,7 +58,11 @@ pub(super) async fn head(
     class: VariantClass,
 ) -> Result<Option<ManifestHead>, UpstreamError> {
     let ask = Ask::manifest(Method::HEAD, repository, reference, class);
-    let answer = endpoint.request(&ask).await?;
+    let answer = match endpoint.request(&ask).await {
+        // A registry that we were sent to may say that it is one in the body alone.
+        Err(UpstreamError::Misled { .. }) => return Ok(Some(ManifestHead::Unsupported)),
+        answer => answer?,
+    };
     if matches!(
         answer.status(),
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED

@@ -11,10 +11,19 @@ const LIMIT: usize = 64 << 10;
 /// The most characters that are passed on.
 const MAX_CHARACTERS: usize = 300;
 
-/// Reads the message of an answer that refuses. `None` when there is none that people could read.
-pub(super) async fn message(answer: Answer) -> Option<Arc<str>> {
-    let body = answer.into_body().collect("an error", LIMIT).await.ok()?;
-    parse(&body)
+/// What the body of a refusal tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Words that people can read, if there are any.
+    pub(super) message: Option<Arc<str>>,
+    /// Whether it names a code as registries do: `errors[].code`.
+    pub(super) has_code: bool,
+}
+
+/// Reads the body of an answer that refuses. What cannot be read tells nothing.
+pub(super) async fn read(answer: &mut Answer) -> Refusal {
+    let body = answer.collect(LIMIT).await;
+    body.map(|body| parse(&body)).unwrap_or_default()
 }
 
 #[derive(Deserialize)]
@@ -36,22 +45,29 @@ struct Entry {
 }
 
 /// Reads `{"errors":[{"code","message"}]}`, `{"message"}` (GitHub) or `{"details"}` (Docker Hub's token service).
-fn parse(body: &[u8]) -> Option<Arc<str>> {
-    let document: Document = serde_json::from_slice(body).ok()?;
+fn parse(body: &[u8]) -> Refusal {
+    let Ok(document) = serde_json::from_slice::<Document>(body) else {
+        return Refusal::default();
+    };
+    let has_code = document.errors.iter().any(|entry| entry.code.is_some());
     let of_entry = |entry: Entry| entry.message.filter(|text| !text.is_empty()).or(entry.code);
     let words = document
         .errors
         .into_iter()
         .find_map(of_entry)
         .or(document.message)
-        .or(document.details)?;
+        .or(document.details)
+        .unwrap_or_default();
     let words: String = words
         .chars()
         .filter(|c| !c.is_control())
         .take(MAX_CHARACTERS)
         .collect();
     let words = words.trim();
-    (!words.is_empty()).then(|| words.into())
+    Refusal {
+        message: (!words.is_empty()).then(|| words.into()),
+        has_code,
+    }
 }
 
 #[cfg(test)]
@@ -80,11 +96,13 @@ mod tests {
             ("<html>denied</html>", None),
             ("", None),
         ] {
-            assert_eq!(parse(body.as_bytes()).as_deref(), words, "{body}");
+            let refusal = parse(body.as_bytes());
+            assert_eq!(refusal.message.as_deref(), words, "{body}");
+            assert_eq!(refusal.has_code, body.contains("code"), "{body}");
         }
         let long = format!(r#"{{"message":"{}"}}"#, "é".repeat(1000));
         assert_eq!(
-            parse(long.as_bytes()).unwrap().chars().count(),
+            parse(long.as_bytes()).message.unwrap().chars().count(),
             MAX_CHARACTERS
         );
     }

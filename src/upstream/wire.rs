@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{HttpInfo, capture_connection};
@@ -115,7 +115,7 @@ impl Wire {
     }
 
     /// Turns answers that no caller can use into what they mean. What is left is 2xx, 404, 405, 416 and 501.
-    pub(super) async fn judge(&self, answer: Answer) -> Result<Answer, UpstreamError> {
+    pub(super) async fn judge(&self, mut answer: Answer) -> Result<Answer, UpstreamError> {
         let (host, status) = (answer.host().clone(), answer.status());
         match status.as_u16() {
             200..=299 | 404 | 405 | 416 | 501 => Ok(answer),
@@ -128,7 +128,7 @@ impl Wire {
                 Err(UpstreamError::Unavailable { host, status })
             }
             400..=499 => Err(UpstreamError::Refused {
-                message: refusal::message(answer).await,
+                message: refusal::read(&mut answer).await.message,
                 host,
                 status,
             }),
@@ -207,6 +207,13 @@ impl Answer {
             site: &self.hop.site,
             is_private,
         }
+    }
+
+    /// Reads the whole body and keeps the head. `None` when it does not come, or is larger than the limit.
+    pub(super) async fn collect(&mut self, limit: usize) -> Option<Bytes> {
+        let body = Limited::new(self.response.body_mut(), limit).collect();
+        let body = timeout(self.idle, body).await.ok()?.ok()?;
+        Some(body.to_bytes())
     }
 
     /// Goes on to the body.

@@ -2,7 +2,7 @@
 
 use super::server::{Registry, Reply};
 use super::*;
-use crate::upstream::TrustRule;
+use crate::upstream::{ManifestHead, TrustRule};
 
 const WHOLE: TransferRange = TransferRange::WHOLE;
 
@@ -166,4 +166,104 @@ async fn storage_that_takes_no_head_is_asked_by_get() {
     let found = found.head_blob(&repository(), &digest(b"x")).await.unwrap();
     assert_eq!(found.unwrap().size, Some(7));
     assert_eq!(storage.seen()[1].header("range"), Some("bytes=0-0"));
+}
+
+const NO_CODE: &str = "<Error><Code>AccessDenied</Code></Error>";
+const CODE: &str = r#"{"errors":[{"code":"UNKNOWN","message":"gone for good"}]}"#;
+
+/// Starts a registry that sends everyone to a new address at another place each time.
+async fn sends_on(place: &Registry) -> Registry {
+    let (base, count) = (place.url(), Counter::default());
+    Registry::start(move |_| {
+        let location = format!("{base}/signed{}", count.next());
+        Reply::status(307).header("Location", &location)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn storage_that_says_no_is_asked_again_by_way_of_the_registry() {
+    let blob = noise(1000);
+    for status in [401, 403, 404, 410] {
+        let (served, count) = (blob.clone(), Counter::default());
+        let storage = Registry::start(move |_| match count.next() {
+            0 => Reply::status(status).body(NO_CODE),
+            1 => Reply::ok(served.as_slice()).cut(100),
+            2 => Reply::status(status),
+            _ => Reply::ok(served.as_slice()),
+        })
+        .await;
+        let registry = sends_on(&storage).await;
+        let upstream = upstream(&[registry.url()]);
+        let mut transfer = transfer(&upstream, &blob, WHOLE, None).await.unwrap();
+        assert_eq!(read(&mut transfer).await.unwrap(), blob, "{status}");
+        let signed = (0..4).map(|number| format!("GET /signed{number}"));
+        assert_eq!(storage.log(), signed.collect::<Vec<_>>(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn storage_that_always_says_no_makes_no_absence() {
+    let other = r#"{"errors":[{"code":10007,"message":"no"}]}"#;
+    for body in [NO_CODE, "", other, r#"{"message":"Not Found"}"#] {
+        let storage = Registry::start(move |_| Reply::status(404).body(body)).await;
+        let registry = sends_on(&storage).await;
+        let limits = Limits {
+            retry: Schedule::once(),
+            ..quick()
+        };
+        let upstream = upstream_with(&[registry.url()], limits, None);
+        let host = storage.url().replace("http://", "");
+        let message = format!("{host}, where the registry sent us, answered 404 Not Found");
+        let blob = upstream.head_blob(&repository(), &digest(b"x")).await;
+        assert_eq!(blob.unwrap_err().to_string(), message);
+        let manifest = manifest_of(&upstream, "library/alpine").await;
+        assert_eq!(manifest.unwrap_err().to_string(), message);
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_we_were_sent_to_is_believed() {
+    let versioned =
+        |status| Reply::status(status).header("Docker-Distribution-Api-Version", "registry/2.0");
+    let coded = |status| Reply::status(status).body(CODE);
+    for (reply, refusal) in [
+        (versioned(404), None),
+        (coded(404), None),
+        (versioned(403), Some("refused with 403 Forbidden")),
+        (
+            coded(403),
+            Some("refused with 403 Forbidden: 'gone for good'"),
+        ),
+        (coded(410), Some("refused with 410 Gone: 'gone for good'")),
+    ] {
+        let shown = format!("{reply:?}");
+        let behind = Registry::start(move |_| reply.clone()).await;
+        let host = behind.url().replace("http://", "");
+        let registry = sends_on(&behind).await;
+        let found = manifest_of(&upstream(&[registry.url()]), "library/alpine").await;
+        match (found, refusal) {
+            (Ok(found), None) => assert_eq!(found, None, "{shown}"),
+            (found, refusal) => assert_eq!(
+                found.unwrap_err().to_string(),
+                format!("{host} {}", refusal.unwrap_or_default())
+            ),
+        }
+        assert_eq!(behind.log().len(), 1, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_show_who_speaks_is_followed_by_a_get() {
+    let behind = Registry::start(|_| Reply::status(404).body(CODE)).await;
+    let registry = sends_on(&behind).await;
+    let upstream = upstream(&[registry.url()]);
+    let blob = upstream.head_blob(&repository(), &digest(b"x")).await;
+    assert_eq!(blob.unwrap(), None);
+    let head = upstream
+        .head_manifest(&repository(), &tag(), VariantClass::Index)
+        .await;
+    assert_eq!(head.unwrap(), Some(ManifestHead::Unsupported));
+    let methods = behind.seen().into_iter().map(|seen| seen.method);
+    assert_eq!(methods.collect::<Vec<_>>(), ["HEAD", "GET", "HEAD"]);
 }
