@@ -1,5 +1,6 @@
 //! The behaviour of the room, against registries on loopback.
 
+mod jumps;
 mod manifests;
 mod redirects;
 mod server;
