@@ -73,12 +73,11 @@ impl SpaceFloor {
         needed: u64,
         error: io::Error,
     ) -> StoreError {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                let free = Space::of(path).map_or(0, |space| space.free);
-                self.no_space(needed, free)
-            }
-            _ => StoreError::io(action, path, error),
+        if is_full(&error) {
+            let free = Space::of(path).map_or(0, |space| space.free);
+            self.no_space(needed, free)
+        } else {
+            StoreError::io(action, path, error)
         }
     }
 
@@ -89,6 +88,14 @@ impl SpaceFloor {
             floor_bytes: self.0,
         }
     }
+}
+
+/// Tells whether a write failed for want of room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //!   cache-v1.redb                     records that can be fetched again
 //!   hosted-v1.redb                    records that cannot
 //!   hosted-v1.snapshot                hosted-v1.redb as it was at the last start
+//!   blobs-v1/probe staging-v1/probe   for a moment at the start, to see that the folders can be written
 //! ```
 //! The version is in the name: another format gets another name, and what an older larder left stays untouched.
 
@@ -72,6 +73,11 @@ impl Layout {
 
     pub(super) fn staging(&self) -> PathBuf {
         self.root.join("staging-v1")
+    }
+
+    /// The file that shows that a folder of ours can be written. Neither a blob nor a spool has this name.
+    pub(super) fn probe(folder: &Path) -> PathBuf {
+        folder.join("probe")
     }
 
     pub(super) fn cache_records(&self) -> PathBuf {

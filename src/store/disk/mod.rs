@@ -3,6 +3,7 @@
 mod blobs;
 mod layout;
 mod lock;
+mod probe;
 mod records;
 mod stamp;
 mod sync;
@@ -91,6 +92,12 @@ impl DiskStore {
             .map_err(|error| StoreError::io("create the folder", root, error))?;
         layout.refuse_newer()?;
         let lock = Arc::new(FolderLock::take(&layout)?);
+        for folder in [layout.blobs(), layout.staging()] {
+            sync::create_folder(&folder)
+                .map_err(|error| StoreError::io("create the folder", &folder, error))?;
+            probe::write_in(&folder)
+                .map_err(|error| StoreError::io("write in the folder", &folder, error))?;
+        }
         let floor = match settings.min_free {
             Some(bytes) => SpaceFloor::new(bytes),
             None => SpaceFloor::usual(Space::of(layout.root())?.total),

@@ -64,6 +64,27 @@ async fn what_cannot_be_a_store_is_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_part_of_the_folder_that_cannot_be_written_is_refused_by_name() {
+    // Rights do not bind a test that runs as root; something else in the place of a folder binds everybody.
+    type Part = fn(&Layout) -> PathBuf;
+    for part in [Layout::blobs as Part, Layout::staging] {
+        let folder = tempfile::tempdir().unwrap();
+        let part = part(&Layout::new(folder.path()));
+        fs::write(&part, "").unwrap();
+        let refused = open(folder.path()).await.unwrap_err();
+        assert!(refused.to_string().contains(part.to_str().unwrap()));
+
+        fs::remove_file(&part).unwrap();
+        fs::create_dir_all(Layout::probe(&part)).unwrap();
+        let refused = open(folder.path()).await.unwrap_err();
+        let told = format!("could not write in the folder {}", part.display());
+        assert_eq!(refused.to_string(), told);
+        fs::remove_dir(Layout::probe(&part)).unwrap();
+        open(folder.path()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn left_overs_of_fills_are_swept_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
     drop(open(folder.path()).await.unwrap());
