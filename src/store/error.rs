@@ -1,7 +1,8 @@
 //! What can go wrong with a store, by what the caller can do about it. That something is absent is not an error.
 
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -50,16 +51,12 @@ pub enum StoreError {
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// A record file that cannot be made again is missing or not what was written. Nothing is done without a person.
-    #[error(
-        "the records in {} are damaged: to go back to the last start, put {} in their place; to do without them, move both away",
-        path.display(),
-        snapshot.display()
-    )]
+    #[error("the records in {} are damaged: {}", path.display(), WayOut(snapshot.as_deref()))]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Its copy from the last start.
-        snapshot: PathBuf,
+        /// Its copy from an earlier start, if there is one.
+        snapshot: Option<PathBuf>,
         /// What is wrong with it.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
@@ -109,6 +106,22 @@ impl StoreError {
             action,
             path: path.into(),
             source: Arc::new(source),
+        }
+    }
+}
+
+/// What a person can do about damaged records, of which there may be a copy.
+struct WayOut<'a>(Option<&'a Path>);
+
+impl fmt::Display for WayOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(snapshot) => write!(
+                f,
+                "to go back to the last start, put {} in their place; to do without them, move both away",
+                snapshot.display()
+            ),
+            None => f.write_str("there is no copy of them; to do without them, move the file away"),
         }
     }
 }

@@ -17,9 +17,9 @@ use crate::store::error::StoreError;
 pub(super) enum Loss {
     /// It is put aside and a new one begun: all that it had can be fetched again.
     Bearable,
-    /// Nothing: a person has to decide, and is told of the snapshot.
+    /// Nothing: a person has to decide, and is told of the snapshot if there is one.
     Unbearable {
-        /// Where the copy of the last start is.
+        /// Where the copy of the last start would be.
         snapshot: PathBuf,
     },
 }
@@ -149,7 +149,7 @@ impl RecordFile {
                     Loss::Unbearable { snapshot } => {
                         return Err(StoreError::Damaged {
                             path: self.path.clone(),
-                            snapshot: snapshot.clone(),
+                            snapshot: snapshot.exists().then(|| snapshot.clone()),
                             source: Arc::new(failure),
                         });
                     }

@@ -23,7 +23,7 @@ pub(super) fn open(layout: &Layout, opener: Opener) -> Result<RecordFile, StoreE
         let source = Arc::new(io::Error::from(io::ErrorKind::NotFound));
         return Err(StoreError::Damaged {
             path,
-            snapshot,
+            snapshot: Some(snapshot),
             source,
         });
     }

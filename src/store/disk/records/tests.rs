@@ -289,6 +289,20 @@ async fn hosted_records_that_are_damaged_stop_the_start_and_the_snapshot_brings_
     assert!(records.read(&key("b")).await.unwrap().is_none());
 }
 
+#[test]
+fn a_snapshot_that_does_not_exist_is_not_recommended() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    let (path, snapshot) = (layout.hosted_records(), layout.hosted_snapshot());
+    fs::write(&path, "not a database").unwrap();
+    let refused = open_hosted(&layout).unwrap_err();
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains(path.to_str().unwrap()), "{text}");
+    assert!(!text.contains(snapshot.to_str().unwrap()), "{text}");
+    assert!(text.contains("there is no copy"), "{text}");
+}
+
 #[tokio::test]
 async fn what_was_committed_is_there_after_a_clean_stop() {
     let folder = tempfile::tempdir().unwrap();
