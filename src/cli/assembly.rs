@@ -7,6 +7,7 @@ use anyhow::Context;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::NotListening;
 use crate::addressing::Addressing;
 use crate::admin::{Door, Gauges};
 use crate::cache::{Cache, Parts};
@@ -68,14 +69,12 @@ impl Larder {
             tasks: tasks.clone(),
         };
         let listen = settings.server.listen;
-        let server = Server::bind(settings.server, parts)
-            .with_context(|| format!("could not listen at {listen}"))?;
+        let server =
+            Server::bind(settings.server, parts).context(NotListening::Registry(listen))?;
         let door = match settings.metrics_listen {
             Some(listen) => {
                 let door = Door::bind(listen, registry, tasks.clone()).await;
-                Some(door.with_context(|| {
-                    format!("could not listen at {listen} for health and metrics")
-                })?)
+                Some(door.context(NotListening::Health(listen))?)
             }
             None => None,
         };

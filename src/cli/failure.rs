@@ -1,8 +1,12 @@
 //! How a command ends when it fails: an error with its causes, a hint where one is known, and the exit code.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
+
+use thiserror::Error;
 
 use crate::config::Faults;
 use crate::store::StoreError;
@@ -37,6 +41,17 @@ pub(super) enum Failure {
     Misused(anyhow::Error),
     /// It failed while running.
     Running(anyhow::Error),
+}
+
+/// Where larder could not listen: the context of the error that says why.
+#[derive(Clone, Copy, Debug, Error)]
+pub(super) enum NotListening {
+    /// For the registry API.
+    #[error("could not listen at {0}")]
+    Registry(SocketAddr),
+    /// For health and metrics.
+    #[error("could not listen at {0} for health and metrics")]
+    Health(SocketAddr),
 }
 
 impl Failure {
@@ -83,62 +98,149 @@ impl fmt::Display for Failure {
     }
 }
 
+/// The first port that every user may listen at, unless the system was told otherwise.
+const FREE_PORTS: u16 = 1024;
+
 /// Returns what to do about an error, where that is known.
-fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    error.chain().find_map(|cause| {
-        if let Some(error) = cause.downcast_ref::<StoreError>() {
-            return store_hint(error);
+fn hint(error: &anyhow::Error) -> Option<Cow<'static, str>> {
+    if let Some(door) = error.downcast_ref::<NotListening>() {
+        let kind = error.downcast_ref::<io::Error>()?.kind();
+        return listen_hint(*door, kind);
+    }
+    let store = error.chain().find_map(|cause| cause.downcast_ref());
+    store.and_then(store_hint).map(Cow::Borrowed)
+}
+
+fn listen_hint(door: NotListening, kind: io::ErrorKind) -> Option<Cow<'static, str>> {
+    let (address, setting) = match door {
+        NotListening::Registry(address) => (address, "--listen or server.listen"),
+        NotListening::Health(address) => (address, "server.metrics_listen"),
+    };
+    match kind {
+        io::ErrorKind::AddrInUse => {
+            let hint =
+                format!("another program listens there; choose another address with {setting}");
+            Some(hint.into())
         }
-        match cause.downcast_ref::<io::Error>()?.kind() {
-            io::ErrorKind::AddrInUse => {
-                Some("another program listens there; choose another address with --listen")
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                Some("this machine does not have that address; 0.0.0.0 stands for all that it has")
-            }
-            _ => None,
+        io::ErrorKind::AddrNotAvailable => Some(
+            "this machine does not have that address; 0.0.0.0 stands for all that it has".into(),
+        ),
+        io::ErrorKind::PermissionDenied if (1..FREE_PORTS).contains(&address.port()) => {
+            let hint = format!(
+                "ports below {FREE_PORTS} need root or CAP_NET_BIND_SERVICE; choose a higher one with {setting}"
+            );
+            Some(hint.into())
         }
-    })
+        _ => None,
+    }
 }
 
 fn store_hint(error: &StoreError) -> Option<&'static str> {
-    if let StoreError::InUse { .. } = error {
-        Some("give each larder a folder of its own, with --cache-path or cache.path")
-    } else if let StoreError::Newer { .. } = error {
-        Some("run the newer larder, or set another folder with --cache-path or cache.path")
-    } else if let StoreError::Io { source, .. } = error
-        && source.kind() == io::ErrorKind::PermissionDenied
-    {
-        Some("choose a folder that this user may write, with --cache-path or cache.path")
-    } else {
-        None
+    match error {
+        StoreError::InUse { .. } => {
+            Some("give each larder a folder of its own, with --cache-path or cache.path")
+        }
+        StoreError::Newer { .. } => {
+            Some("run the newer larder, or set another folder with --cache-path or cache.path")
+        }
+        StoreError::Io { source, .. } => file_system_hint(source.kind()),
+        StoreError::Records { source, .. } => {
+            let mut cause: Option<&dyn std::error::Error> = Some(&**source);
+            while let Some(error) = cause {
+                if let Some(error) = error.downcast_ref::<io::Error>() {
+                    return file_system_hint(error.kind());
+                }
+                cause = error.source();
+            }
+            None
+        }
+        StoreError::NoSpace { .. }
+        | StoreError::Conflict { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Truncated { .. } => None,
+    }
+}
+
+fn file_system_hint(kind: io::ErrorKind) -> Option<&'static str> {
+    match kind {
+        io::ErrorKind::PermissionDenied => Some(
+            "choose a folder that this user may write, with --cache-path or cache.path; all in it has to be this user's",
+        ),
+        io::ErrorKind::ReadOnlyFilesystem => Some(
+            "that file system can only be read; choose a folder on another, with --cache-path or cache.path",
+        ),
+        io::ErrorKind::NotADirectory => Some(
+            "something that is no folder is in the way; choose another folder, with --cache-path or cache.path",
+        ),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use anyhow::Context;
 
     use super::*;
 
+    fn not_listening(door: NotListening, kind: io::ErrorKind) -> String {
+        let error = Err::<(), _>(io::Error::from(kind)).context(door);
+        Failure::running(error.unwrap_err()).to_string()
+    }
+
     #[test]
     fn an_error_is_told_with_its_causes_and_a_hint() {
-        let error = Err::<(), _>(io::Error::from(io::ErrorKind::AddrInUse))
-            .context("could not listen at 127.0.0.1:5000")
-            .unwrap_err();
+        let registry = NotListening::Registry("127.0.0.1:5000".parse().unwrap());
         assert_eq!(
-            Failure::running(error).to_string(),
+            not_listening(registry, io::ErrorKind::AddrInUse),
             "error: could not listen at 127.0.0.1:5000\n  \
              because: address in use\n\
-             hint: another program listens there; choose another address with --listen"
+             hint: another program listens there; choose another address with --listen or server.listen"
         );
         let error = anyhow::anyhow!("no luck");
         assert_eq!(Failure::running(error).to_string(), "error: no luck");
     }
 
     #[test]
+    fn the_hint_names_the_setting_of_the_door_that_stays_shut() {
+        let registry = |address: &str| NotListening::Registry(address.parse().unwrap());
+        let health = |address: &str| NotListening::Health(address.parse().unwrap());
+        let (in_use, denied) = (io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied);
+        for (door, kind, named) in [
+            (registry("127.0.0.1:80"), denied, "1024 need root"),
+            (registry("127.0.0.1:80"), denied, "--listen"),
+            (health("127.0.0.1:5001"), in_use, "server.metrics_listen"),
+            (health("127.0.0.1:81"), denied, "server.metrics_listen"),
+            (
+                health("10.9.8.7:81"),
+                io::ErrorKind::AddrNotAvailable,
+                "0.0.0.0",
+            ),
+        ] {
+            let told = not_listening(door, kind);
+            let (_, hint) = told.split_once("\nhint: ").expect(&told);
+            assert!(hint.contains(named), "{told}");
+            let is_health = matches!(door, NotListening::Health(_));
+            assert!(!(is_health && hint.contains("--listen")), "{told}");
+        }
+        for port in [0, 5000] {
+            let told = not_listening(registry(&format!("127.0.0.1:{port}")), denied);
+            assert!(!told.contains("hint"), "{told}");
+        }
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_used_has_its_hint() {
-        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        let io = |kind: io::ErrorKind| StoreError::io("make", "/cache", kind.into());
+        let records = |kind: io::ErrorKind| {
+            let cause = anyhow::Error::new(io::Error::from(kind)).context("I/O error");
+            StoreError::Records {
+                action: "open",
+                path: "/cache/cache-v1.redb".into(),
+                source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(cause)),
+            }
+        };
         let in_use = StoreError::InUse {
             path: "/cache".into(),
             owner: "7".into(),
@@ -148,12 +250,25 @@ mod tests {
             found: "blobs-v2".into(),
             known: "blobs-v1".into(),
         };
-        for error in [StoreError::io("make", "/cache", denied), in_use, newer] {
+        for (error, hint) in [
+            (in_use, "a folder of its own"),
+            (newer, "run the newer larder"),
+            (io(io::ErrorKind::PermissionDenied), "this user may write"),
+            (io(io::ErrorKind::ReadOnlyFilesystem), "only be read"),
+            (io(io::ErrorKind::NotADirectory), "is no folder"),
+            (
+                records(io::ErrorKind::PermissionDenied),
+                "this user may write",
+            ),
+            (records(io::ErrorKind::ReadOnlyFilesystem), "only be read"),
+        ] {
             let told = Failure::running(error).to_string();
-            assert!(told.contains("\nhint: "), "{told}");
+            let (_, told) = told.split_once("\nhint: ").expect(&told);
+            assert!(told.contains(hint), "{told}");
         }
-        let other = io::Error::from(io::ErrorKind::NotFound);
-        let told = Failure::running(StoreError::io("make", "/cache", other)).to_string();
-        assert!(!told.contains("hint"), "{told}");
+        for error in [io(io::ErrorKind::NotFound), records(io::ErrorKind::Other)] {
+            let told = Failure::running(error).to_string();
+            assert!(!told.contains("hint"), "{told}");
+        }
     }
 }
