@@ -41,6 +41,7 @@ impl Larder {
     pub(super) async fn assemble(settings: Settings) -> anyhow::Result<Self> {
         let (tasks, clock) = (Tasks::new(), Clock::system());
         let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
+        store.keep_swept();
         let upstreams = Upstreams::new(
             settings.upstreams,
             Limits::default(),

@@ -10,6 +10,7 @@ mod sync;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use blobs::DiskBlobs;
 pub use records::DiskRecords;
@@ -19,7 +20,7 @@ use self::lock::FolderLock;
 use super::blocking::blocking;
 use super::error::StoreError;
 use super::space::{Space, SpaceFloor};
-use super::spool::SpoolArea;
+use super::spool::{SpoolArea, Swept};
 use crate::runtime::{Clock, Tasks};
 
 /// Where a store is, and how much of the file system it leaves alone.
@@ -49,6 +50,9 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
+    /// How often [`DiskStore::keep_swept`] sweeps: left-overs outlive [`SpoolArea::MAX_AGE`] by no more.
+    pub const SWEEP_EVERY: Duration = Duration::from_hours(1);
+
     /// Opens the store in a folder, or makes one. Nothing is repaired by hand after a crash, and no blob is looked at.
     ///
     /// # Errors
@@ -62,13 +66,32 @@ impl DiskStore {
         let store = blocking(&tasks, open).await?;
         let swept = store.spools.sweep().await?;
         if swept.kept + swept.removed > 0 {
-            tracing::info!(
-                resumable = swept.kept,
-                removed = swept.removed,
-                "swept what unfinished fills left over"
-            );
+            tell(swept);
         }
         Ok(store)
+    }
+
+    /// Sweeps what unfinished fills left over every [`DiskStore::SWEEP_EVERY`], until the tasks are told to stop. The
+    /// folder stays in use until then.
+    pub fn keep_swept(&self) {
+        let (store, stopping) = (self.clone(), self.tasks.stopping());
+        let sweeping = async move {
+            loop {
+                let rest = tokio::time::sleep(Self::SWEEP_EVERY);
+                if stopping.run_until_cancelled(rest).await.is_none() {
+                    return;
+                }
+                match store.spools.sweep().await {
+                    Ok(swept) if swept.removed > 0 => tell(swept),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "could not sweep what unfinished fills left over"
+                    ),
+                }
+            }
+        };
+        drop(self.tasks.spawn("sweep", sweeping));
     }
 
     /// Returns how large the file system is and how much of it is free.
@@ -118,6 +141,14 @@ impl DiskStore {
             tasks,
         })
     }
+}
+
+fn tell(swept: Swept) {
+    tracing::info!(
+        resumable = swept.kept,
+        removed = swept.removed,
+        "swept what unfinished fills left over"
+    );
 }
 
 #[cfg(test)]

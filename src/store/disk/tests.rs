@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::*;
 use crate::oci::{Algorithm, Measurer};
 use crate::store::records::{Change, RecordKey};
-use crate::store::{BlobStore, Durability, RecordStore, conformance};
+use crate::store::{BlobStore, Durability, Intervals, RecordStore, conformance};
 
 async fn open(path: &Path) -> Result<DiskStore, StoreError> {
     let settings = Settings {
@@ -92,6 +92,37 @@ async fn left_overs_of_fills_are_swept_at_the_start() {
     fs::write(&stranger, "x").unwrap();
     open(folder.path()).await.unwrap();
     assert!(!stranger.exists());
+}
+
+#[tokio::test(start_paused = true)]
+async fn left_overs_of_fills_are_swept_while_larder_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings {
+        path: folder.path().to_owned(),
+        min_free: Some(0),
+    };
+    let (tasks, clock) = (Tasks::new(), Clock::set_to(Clock::system().now()));
+    let store = DiskStore::open(&settings, tasks.clone(), clock.clone());
+    let store = store.await.unwrap();
+    store.keep_swept();
+    let spool = |bytes| {
+        let digest = Measurer::measure(Algorithm::Sha256, bytes).digest();
+        store.spools.create(digest)
+    };
+    let (left, used) = (spool(b"left").await.unwrap(), spool(b"used").await.unwrap());
+    for spool in [&left, &used] {
+        spool.persist(&Intervals::default(), None).unwrap();
+    }
+    left.keep();
+    let staged = || fs::read_dir(store.layout.staging()).unwrap().count();
+
+    tokio::time::sleep(DiskStore::SWEEP_EVERY * 2).await;
+    assert_eq!(staged(), 4, "all of it is young");
+    clock.advance(SpoolArea::MAX_AGE * 2);
+    tokio::time::sleep(DiskStore::SWEEP_EVERY * 2).await;
+    assert_eq!(staged(), 2, "what is in use stays");
+    assert_eq!(tasks.drain(Duration::from_secs(60)).await, 0);
+    drop((used, store));
 }
 
 #[tokio::test]

@@ -180,6 +180,8 @@ impl Area {
             let path = self.folder.join(&file_name);
             match fs::remove_file(&path) {
                 Ok(()) => swept.removed += 1,
+                // Whoever used it has removed it since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
                     tracing::warn!(path = %path.display(), %error, "could not sweep a left-over file");
                 }

@@ -133,7 +133,7 @@ impl Claim {
 
     /// Removes all files of the name and then gives it up, on the pool for blocking work where there is one.
     ///
-    /// What cannot be removed now is swept at the next start.
+    /// What cannot be removed now is swept later.
     pub(super) fn remove_files(claim: Arc<Self>, file: Arc<File>) {
         let tasks = claim.area.tasks.clone();
         let remove = move || {
