@@ -20,6 +20,7 @@ use super::tokens::{Errand, Tokens};
 use super::trust::{Hop, Reach, Trust};
 use super::wire::{Answer, Step, Wire};
 use crate::runtime::{Clock, Tasks};
+use crate::telemetry::with_causes;
 
 /// What registries say with every answer, and storage does not.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -215,7 +216,7 @@ impl Endpoint {
         match self.ping.try_get_with((), asking).await {
             Ok(challenge) => challenge,
             Err(error) => {
-                tracing::debug!(%error, "no challenge to be had");
+                tracing::debug!(error = with_causes(&error), "no challenge to be had");
                 None
             }
         }

@@ -14,6 +14,7 @@ use super::request::Ask;
 use super::resume::{BlobTransfer, Source};
 use super::settings::Limits;
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, UpstreamName, VariantClass};
+use crate::telemetry::with_causes;
 
 /// One registry that we pull from.
 #[derive(Debug)]
@@ -219,7 +220,7 @@ impl Upstream {
                 Ok(None) => {}
                 Err(error) => tracing::debug!(
                     upstream.name = %self.name,
-                    %error,
+                    error = with_causes(&error),
                     "going on to the next endpoint"
                 ),
             }

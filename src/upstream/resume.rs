@@ -18,6 +18,7 @@ use super::request::Ask;
 use super::retry::random;
 use super::wire::Body;
 use crate::oci::{Digest, RepositoryName};
+use crate::telemetry::with_causes;
 
 /// A blob, or a part of one, on its way here. Dropping it closes its connection.
 #[derive(Debug)]
@@ -221,7 +222,7 @@ impl BlobTransfer {
         let limits = self.source.endpoint.limits();
         let wait = limits.retry.wait(fruitless, random());
         tracing::debug!(
-            error = %failure,
+            error = with_causes(failure),
             content.digest = %self.source.digest,
             position_bytes = self.position,
             wait_ms = wait.as_millis(),

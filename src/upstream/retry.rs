@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::error::UpstreamError;
 use crate::runtime::Timestamp;
+use crate::telemetry::with_causes;
 
 /// Waits between tries: each twice as long as the one before, with jitter so that many clients do not come back at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +65,12 @@ impl Schedule {
             let Some(wait) = self.next(tries, started.elapsed(), random()) else {
                 return Err(failure);
             };
-            tracing::debug!(error = %failure, tries = tries + 1, wait_ms = wait.as_millis(), "trying again");
+            tracing::debug!(
+                error = with_causes(&failure),
+                tries = tries + 1,
+                wait_ms = wait.as_millis(),
+                "trying again"
+            );
             tokio::time::sleep(wait).await;
             tries += 1;
         }

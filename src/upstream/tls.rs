@@ -10,6 +10,8 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
+use crate::telemetry::with_causes;
+
 /// Why certificates cannot be used.
 #[derive(Clone, Debug, Error)]
 pub enum TlsError {
@@ -62,7 +64,10 @@ pub(super) fn client_config(
             .with_no_client_auth(),
         Err(error) if has_extra => return Err(error.into()),
         Err(error) => {
-            tracing::warn!(%error, "no registry can be trusted over TLS");
+            tracing::warn!(
+                error = with_causes(&error),
+                "no registry can be trusted over TLS"
+            );
             builder
                 .with_root_certificates(RootCertStore::empty())
                 .with_no_client_auth()

@@ -22,6 +22,7 @@ use super::error::StoreError;
 use super::space::{Space, SpaceFloor};
 use super::spool::{SpoolArea, Swept};
 use crate::runtime::{Clock, Tasks};
+use crate::telemetry::with_causes;
 
 /// Where a store is, and how much of the file system it leaves alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +86,7 @@ impl DiskStore {
                     Ok(swept) if swept.removed > 0 => tell(swept),
                     Ok(_) => {}
                     Err(error) => tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = with_causes(&error),
                         "could not sweep what unfinished fills left over"
                     ),
                 }

@@ -1,6 +1,5 @@
 //! What a file looked like when its content was last known to be right.
 
-use std::error::Error;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::oci::Digest;
 use crate::store::records::{Change, RecordKey};
 use crate::store::{Durability, RecordStore};
+use crate::telemetry::with_causes;
 
 /// The marks of a file that change when somebody writes to it, or puts another in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ impl Stamps {
             Err(error) => {
                 tracing::warn!(
                     content.digest = %digest,
-                    error = &error as &dyn Error,
+                    error = with_causes(&error),
                     "could not read the stamp of a blob"
                 );
                 None
@@ -100,7 +100,7 @@ impl Stamps {
         if let Err(error) = self.records.commit(vec![change], durability).await {
             tracing::warn!(
                 content.digest = %digest,
-                error = &error as &dyn Error,
+                error = with_causes(&error),
                 "could not record the stamp of a blob"
             );
         }

@@ -19,6 +19,7 @@ use crate::runtime::{Clock, Tasks};
 use crate::store::blocking::blocking;
 use crate::store::error::StoreError;
 use crate::store::space::SpaceFloor;
+use crate::telemetry::with_causes;
 
 /// Makes spools in a folder. Clones share it.
 #[derive(Clone, Debug)]
@@ -183,7 +184,7 @@ impl Area {
                 // Whoever used it has removed it since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
-                    tracing::warn!(path = %path.display(), %error, "could not sweep a left-over file");
+                    tracing::warn!(path = %path.display(), error = with_causes(&error), "could not sweep a left-over file");
                 }
             }
             drop(claim);

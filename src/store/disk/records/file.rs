@@ -11,6 +11,7 @@ use redb::{Database, DatabaseError};
 
 use super::table;
 use crate::store::error::StoreError;
+use crate::telemetry::with_causes;
 
 /// What happens when the file is damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,7 +193,7 @@ impl RecordFile {
         tracing::warn!(
             path = %self.path.display(),
             aside = %aside.display(),
-            error = %failure,
+            error = with_causes(failure),
             "the record file of the cache is damaged: it is put aside, and what it had is fetched again"
         );
         std::fs::rename(&self.path, &aside)

@@ -12,7 +12,6 @@ mod snapshot;
 mod table;
 
 use std::collections::VecDeque;
-use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -29,6 +28,7 @@ use crate::store::blocking::blocking;
 use crate::store::error::StoreError;
 use crate::store::records::{Change, Record, RecordKey};
 use crate::store::{Durability, RecordStore};
+use crate::telemetry::with_causes;
 
 /// How long a loss of power may reach back for eventual commits.
 const SYNC_DELAY: Duration = Duration::from_secs(1);
@@ -250,7 +250,7 @@ impl Shared {
         self.queue().is_sync_planned = false;
         if let Err(error) = self.file.attempt("sync", table::sync) {
             tracing::warn!(
-                error = &error as &dyn Error,
+                error = with_causes(&error),
                 "could not sync the latest records: a loss of power would lose them"
             );
         }

@@ -10,6 +10,7 @@ use super::table;
 use crate::store::disk::layout::Layout;
 use crate::store::disk::sync::sync_folder;
 use crate::store::error::StoreError;
+use crate::telemetry::with_causes;
 
 /// Opens the hosted records, or makes them in a new folder. When they are sound and there are any, the snapshot becomes
 /// a copy of them. Blocking.
@@ -34,7 +35,7 @@ pub(super) fn open(layout: &Layout, opener: Opener) -> Result<RecordFile, StoreE
     if !file.attempt("read", table::is_empty)? {
         let copied = file.while_closed(|| copy(&path, &snapshot))?;
         if let Err(error) = copied {
-            tracing::warn!(path = %snapshot.display(), %error, "could not take a snapshot of the hosted records");
+            tracing::warn!(path = %snapshot.display(), error = with_causes(&error), "could not take a snapshot of the hosted records");
         }
     }
     Ok(file)
