@@ -12,10 +12,12 @@ use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::{Activity, Patience};
 use super::handle::{Context, handle};
 use crate::runtime::executor::HyperExecutor;
 
 /// How long a client may take for the head of its next request: an idle connection is closed after this.
+/// It bounds silence before the first byte as well, and HTTP/2 connections without a stream.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer that is there.
 const TAKE_WITHIN: Duration = Duration::from_mins(5);
@@ -39,9 +41,14 @@ pub async fn serve(
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(TAKE_WITHIN));
+    let activity = Activity::begin();
+    let requests = activity.clone();
     let service = service_fn(move |request| {
-        let context = context.clone();
-        async move { Ok::<_, Infallible>(handle(context, request, client).await) }
+        let (context, open) = (context.clone(), requests.request());
+        async move {
+            let response = handle(context, request, client).await;
+            Ok::<_, Infallible>(response.map(|body| open.until_taken(body)))
+        }
     });
     let mut builder = auto::Builder::new(executor);
     builder
@@ -56,11 +63,31 @@ pub async fn serve(
         .keep_alive_interval(HEAD_WITHIN);
     let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
+    let quiet = Patience {
+        idle: HEAD_WITHIN,
+        stalled: TAKE_WITHIN,
+    };
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
+        ended = connection.as_mut() => Some(ended),
+        () = stopping.cancelled() => None,
+        () = activity.quiet(quiet) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // What HTTP/1 still has in its buffer is taken, or not, within the same time.
+            let gone = Patience {
+                idle: TAKE_WITHIN,
+                stalled: TAKE_WITHIN,
+            };
+            tokio::select! {
+                ended = connection => ended,
+                () = activity.quiet(gone) => {
+                    tracing::debug!(client.address = %client, "a client takes nothing: its connection is closed");
+                    return;
+                }
+            }
         }
     };
     if let Err(error) = ended {

@@ -1,6 +1,7 @@
 //! The registry API: reads requests, asks the rooms below, writes answers. Decides nothing about freshness.
 
 pub mod access;
+pub mod activity;
 pub mod body;
 pub mod connection;
 pub mod error;

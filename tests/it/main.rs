@@ -10,4 +10,5 @@
 mod fake_registry;
 mod pull;
 mod real;
+mod server;
 mod support;

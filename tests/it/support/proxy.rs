@@ -15,6 +15,7 @@ use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
 use larder::upstream::{self, EndpointSettings, Limits, Schedule, Upstreams};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +72,11 @@ impl TestProxy {
     /// Returns a client of it.
     pub fn client(&self) -> Client {
         Client::new(self.address)
+    }
+
+    /// Opens a bare connection to it.
+    pub async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Asks it for a path, without more ado.

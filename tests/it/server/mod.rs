@@ -1,0 +1,3 @@
+//! The server below the registry API: connections, protocols, stopping.
+
+mod connections;
