@@ -22,9 +22,11 @@ const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer that is there.
 const TAKE_WITHIN: Duration = Duration::from_mins(5);
 /// How much of a request or an answer is buffered, in bytes: more than the headers that are taken.
-const BUFFER: usize = 96 * 1024;
-/// How many requests an HTTP/2 client may have under way.
-const STREAMS: u32 = 128;
+const BUFFER: u32 = 96 * 1024;
+/// How many requests an HTTP/2 client may have under way. Each holds [`STREAM_BUFFER`] and a read of a file.
+const STREAMS: u32 = 32;
+/// How much of an answer is buffered for each HTTP/2 request, in bytes, however wide the client's window is.
+const STREAM_BUFFER: usize = 16 * 1024;
 
 /// Serves a connection until the client leaves; after `stopping`, until the answer under way is given.
 pub async fn serve(
@@ -55,11 +57,13 @@ pub async fn serve(
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
-        .max_buf_size(BUFFER);
+        .max_buf_size(BUFFER as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(STREAM_BUFFER)
+        .max_header_list_size(BUFFER)
         .keep_alive_interval(HEAD_WITHIN);
     let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);

@@ -1,3 +1,4 @@
 //! The server below the registry API: connections, protocols, stopping.
 
 mod connections;
+mod limits;
