@@ -39,9 +39,11 @@ pub fn manifest(answer: ManifestAnswer) -> Response<ResponseBody> {
         outcome,
         age,
     } = answer;
+    // What is sent decides; the size of a head alone is what the registry said.
+    let length = bytes.as_ref().map_or(head.size, |bytes| bytes.len() as u64);
     let builder = identified(base(StatusCode::OK), &head.digest, outcome)
         .header(CONTENT_TYPE, head.media_type.as_str())
-        .header(CONTENT_LENGTH, head.size);
+        .header(CONTENT_LENGTH, length);
     let builder = match age {
         Some(age) => builder
             .header(AGE, age.as_secs())
@@ -137,4 +139,32 @@ fn finish(builder: response::Builder, body: ResponseBody) -> Response<ResponseBo
     builder
         .body(body)
         .expect("statuses are constants, and header values are made of checked values")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::ManifestHead;
+    use crate::oci::MediaType;
+
+    fn answer(bytes: Option<&'static [u8]>, outcome: CacheOutcome) -> ManifestAnswer {
+        ManifestAnswer {
+            head: ManifestHead {
+                digest: Digest::Sha256([1; 32]),
+                media_type: MediaType::known(MediaType::OCI_MANIFEST),
+                size: 999,
+            },
+            bytes: bytes.map(Bytes::from_static),
+            outcome,
+            age: None,
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_manifest_is_that_of_its_bytes() {
+        for (bytes, length) in [(Some(&b"{}"[..]), "2"), (None, "999")] {
+            let response = manifest(answer(bytes, CacheOutcome::Hit));
+            assert_eq!(response.headers()[CONTENT_LENGTH], length);
+        }
+    }
 }
