@@ -54,6 +54,11 @@ pub enum RequestError {
     /// The client wants another content than this address has.
     #[error("If-Match does not name {0}")]
     Precondition(Digest),
+    /// The client could not tell whether it got the whole.
+    #[error(
+        "the size of {0} is not known yet, and HTTP/1.0 cannot do without: ask again, or by HTTP/1.1"
+    )]
+    SizeUnknown(Digest),
     /// The cache has no answer.
     #[error("{subject}: {error}")]
     Cache {
@@ -122,6 +127,13 @@ impl RequestError {
                 ErrorCode::DigestInvalid,
                 self,
             ),
+            Self::SizeUnknown(_) => {
+                let answer = told(StatusCode::SERVICE_UNAVAILABLE, PASSING, self);
+                ErrorAnswer {
+                    retry_after: Some(SOON),
+                    ..answer
+                }
+            }
             Self::Cache { kind, error, .. } => cache(self, *kind, error),
         }
     }

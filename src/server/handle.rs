@@ -86,6 +86,7 @@ async fn dispatch(
     let method = &parts.method;
     let conditions = Conditions {
         method,
+        version: parts.version,
         headers: &parts.headers,
     };
     match &located.route {

@@ -1,7 +1,7 @@
 //! Manifests and blobs on their way out: conditions and ranges of the request, answers of the cache.
 
 use http::header::{ACCEPT, HeaderMap, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
-use http::{Method, Response};
+use http::{Method, Response, Version};
 
 use super::body::ResponseBody;
 use super::error::{Kind, RequestError};
@@ -16,6 +16,8 @@ use crate::oci::{Accept, ByteRange, Digest, EntityTags, Reference};
 pub struct Conditions<'a> {
     /// Whether only the head is wanted.
     pub method: &'a Method,
+    /// How the client tells where a body ends.
+    pub version: Version,
     /// The headers.
     pub headers: &'a HeaderMap,
 }
@@ -79,6 +81,9 @@ pub async fn blob(
     if has_it {
         return Ok(respond::not_modified(digest, answer.outcome));
     }
+    if answer.range.is_none() && answer.size.is_none() && !conditions.sees_a_cut() {
+        return Err(RequestError::SizeUnknown(*digest));
+    }
     Ok(respond::blob(answer, &context.reads))
 }
 
@@ -88,6 +93,12 @@ impl Conditions<'_> {
             .get_all(name)
             .into_iter()
             .filter_map(|value| value.to_str().ok())
+    }
+
+    /// Returns whether the client can tell a body of unknown size that was cut from one that is whole: in HTTP/1.0 the
+    /// end of the connection is the end of the body.
+    fn sees_a_cut(&self) -> bool {
+        self.version > Version::HTTP_10
     }
 
     /// Returns whether the client has this content already (`If-None-Match`).
@@ -170,6 +181,7 @@ mod tests {
             }
             let conditions = Conditions {
                 method: &Method::GET,
+                version: Version::HTTP_11,
                 headers: &headers,
             };
             let found = (

@@ -1,4 +1,5 @@
 //! The server below the registry API: connections, protocols, stopping.
 
 mod connections;
+mod http10;
 mod limits;
