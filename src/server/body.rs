@@ -120,7 +120,10 @@ impl ResponseBody {
     }
 
     /// Writes the closing line of the request when the body is gone.
-    pub fn logged(self, log: RequestLog) -> Self {
+    pub fn logged(self, mut log: RequestLog) -> Self {
+        if self.is_end_stream() {
+            log.ended();
+        }
         Self {
             log: Some(log),
             ..self
@@ -136,18 +139,22 @@ impl Body for ResponseBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self { source, log } = &mut *self;
-        let next = match source {
+        let next = match &mut self.source {
             Source::Empty => None,
             Source::Whole(bytes) => Some(Ok(std::mem::take(bytes)))
                 .filter(|bytes| !matches!(bytes, Ok(b) if b.is_empty())),
             Source::Content(content) => ready!(content.poll_next(context)),
         };
-        if let Some(log) = log {
+        // The last piece of a body whose length is known is not followed by another question.
+        let is_end = self.is_end_stream();
+        if let Some(log) = &mut self.log {
             match &next {
                 Some(Ok(bytes)) => log.sent(bytes.len() as u64),
                 Some(Err(error)) => log.cut(error),
-                None => {}
+                None => log.ended(),
+            }
+            if is_end {
+                log.ended();
             }
         }
         Poll::Ready(next.map(|bytes| bytes.map(Frame::data)))

@@ -1,4 +1,4 @@
-//! The closing line of a request: one, when its last byte is sent or it was cut.
+//! The closing line of a request: one, when its last byte is sent, it was cut, or the client left.
 
 use std::net::SocketAddr;
 
@@ -42,10 +42,16 @@ pub struct RequestLog {
     client: SocketAddr,
     began: Instant,
     subject: Subject,
-    status: StatusCode,
+    /// `None` until there is an answer.
+    status: Option<StatusCode>,
     sent_bytes: u64,
+    /// Whether the body was given to its end.
+    is_whole: bool,
     error: Option<String>,
 }
+
+/// What a request is counted as whose client left before its answer ended. No registered status says that.
+pub const CLIENT_LEFT: u16 = 499;
 
 impl RequestLog {
     /// Begins with a request.
@@ -56,8 +62,9 @@ impl RequestLog {
             client,
             began: Instant::now(),
             subject: Subject::default(),
-            status: StatusCode::OK,
+            status: None,
             sent_bytes: 0,
+            is_whole: false,
             error: None,
         }
     }
@@ -69,8 +76,15 @@ impl RequestLog {
 
     /// Says how it is answered.
     pub fn answered(&mut self, status: StatusCode, error: Option<String>) {
-        self.status = status;
+        self.status = Some(status);
         self.error = error;
+        // Nobody asks for the body of such an answer, whatever it is.
+        self.is_whole = self.method == http::Method::HEAD;
+    }
+
+    /// Says that the body was given to its end.
+    pub fn ended(&mut self) {
+        self.is_whole = true;
     }
 
     /// Counts bytes of the body.
@@ -81,6 +95,14 @@ impl RequestLog {
     /// Says that the body ended before its end.
     pub fn cut(&mut self, error: &BodyError) {
         self.error = Some(with_causes(error));
+    }
+
+    /// Returns the status that the request is counted with. An answer that larder cut itself keeps its own.
+    fn counted_status(&self) -> u16 {
+        match self.status {
+            Some(status) if self.is_whole || self.error.is_some() => status.as_u16(),
+            Some(_) | None => CLIENT_LEFT,
+        }
     }
 
     /// Blobs that were here are many and say little; the rest is worth a line.
@@ -94,6 +116,10 @@ impl RequestLog {
 
 impl Drop for RequestLog {
     fn drop(&mut self) {
+        let counted = self.counted_status();
+        if self.error.is_none() && counted == CLIENT_LEFT {
+            self.error = Some("the client left".into());
+        }
         let Subject {
             route,
             target,
@@ -106,7 +132,7 @@ impl Drop for RequestLog {
                     target: "larder::access",
                     $level,
                     http.method = %self.method,
-                    http.status = self.status.as_u16(),
+                    http.status = self.status.map(|status| status.as_u16()),
                     client.address = %self.client,
                     route,
                     repository.name = target.as_deref(),
@@ -121,11 +147,48 @@ impl Drop for RequestLog {
         }
         let named = outcome.map_or("none", CacheOutcome::name);
         self.metrics
-            .answered(route, self.status, named, self.sent_bytes);
+            .answered(route, counted, named, self.sent_bytes);
         if self.is_quiet() {
             line!(tracing::Level::DEBUG)
         } else {
             line!(tracing::Level::INFO)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun() -> RequestLog {
+        let client = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut log = RequestLog::begin(http::Method::GET, client, Metrics::default());
+        *log.subject() = Subject {
+            route: "blob",
+            outcome: Some(CacheOutcome::Hit),
+            ..Subject::default()
+        };
+        log
+    }
+
+    #[test]
+    fn what_did_not_end_is_not_counted_as_answered() {
+        let mut whole = begun();
+        whole.answered(StatusCode::OK, None);
+        whole.ended();
+        assert_eq!(whole.counted_status(), 200);
+        let unanswered = begun();
+        assert_eq!(unanswered.counted_status(), CLIENT_LEFT);
+        let mut left = begun();
+        left.answered(StatusCode::OK, None);
+        assert_eq!(left.counted_status(), CLIENT_LEFT);
+        let mut cut = begun();
+        cut.answered(StatusCode::OK, None);
+        cut.cut(&BodyError::Cut("broken".into()));
+        assert_eq!(cut.counted_status(), 200);
+        let mut refused = begun();
+        refused.answered(StatusCode::NOT_FOUND, Some("no such blob".into()));
+        refused.ended();
+        assert_eq!(refused.counted_status(), 404);
     }
 }

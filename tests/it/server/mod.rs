@@ -1,5 +1,6 @@
 //! The server below the registry API: connections, protocols, stopping.
 
 mod connections;
+mod counts;
 mod http10;
 mod limits;

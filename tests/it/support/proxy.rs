@@ -14,6 +14,7 @@ use larder::server::{self, Server};
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
 use larder::upstream::{self, EndpointSettings, Limits, Schedule, Upstreams};
+use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -31,6 +32,7 @@ pub struct TestProxy {
     folder: Arc<TempDir>,
     builder: TestProxyBuilder,
     blobs: Arc<FaultyBlobs>,
+    counters: Arc<Registry>,
     tasks: Tasks,
     stopping: CancellationToken,
     server: JoinHandle<usize>,
@@ -97,6 +99,11 @@ impl TestProxy {
     /// Returns the store of contents, which fails when told to.
     pub fn blobs(&self) -> &FaultyBlobs {
         &self.blobs
+    }
+
+    /// Returns what is counted, for when it has stopped as well.
+    pub fn counters(&self) -> Arc<Registry> {
+        self.counters.clone()
     }
 
     /// Lets time go by: for freshness, not for timers.
@@ -213,7 +220,8 @@ impl TestProxyBuilder {
             per_upstream: Vec::new(),
         };
         let cache = Arc::new(Cache::new(parts, cache::Settings { tags }));
-        let metrics = Metrics::default();
+        let mut counters = Registry::default();
+        let metrics = Metrics::register(&mut counters);
         let parts = server::Parts {
             addressing: self.addressing(),
             cache,
@@ -233,6 +241,7 @@ impl TestProxyBuilder {
             folder: self.folder,
             builder,
             blobs,
+            counters: Arc::new(counters),
             tasks,
             stopping,
             server,
