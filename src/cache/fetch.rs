@@ -16,6 +16,7 @@ use crate::oci::{
     VariantClass, VerifiedContent, Verifier,
 };
 use crate::store::{Durability, Opened, Piece, StoreError};
+use crate::telemetry::with_causes;
 use crate::upstream::{FetchedManifest, ManifestHead as Described};
 
 /// How many bytes of manifests are kept in memory.
@@ -264,7 +265,7 @@ async fn get(
         return Err(CacheError::ManifestUnknown(Word::Given));
     };
     let (content, parsed) = checked(&reference, &fetched).inspect_err(|error| {
-        tracing::warn!(repository.name = %view, reference = %reference, %error, "a manifest is refused");
+        tracing::warn!(repository.name = %view, reference = %reference, error = with_causes(error), "a manifest is refused");
     })?;
     backing.negative.forget(&absent);
     backing.remember_sizes(&view.origin, &parsed);
@@ -285,7 +286,7 @@ async fn get(
     // Nobody waits for the disk: until it is there, the manifest is in memory.
     drop(backing.tasks.spawn("keep_manifest", async move {
         if let Err(error) = keep(&keeper, content, bytes).await {
-            tracing::warn!(content.digest = %digest, %error, "a manifest was served and could not be kept");
+            tracing::warn!(content.digest = %digest, error = with_causes(&error), "a manifest was served and could not be kept");
         }
     }));
     Ok(manifest)

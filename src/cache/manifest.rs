@@ -17,6 +17,7 @@ use super::tag::{ANSWER_WITHIN, TagName, TagRecord, Tags, stale_reason};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, ManifestAnswer, ManifestHead};
 use crate::oci::{Accept, Digest, ManifestView, Reference, VariantClass};
+use crate::telemetry::with_causes;
 
 /// How long a client waits for a manifest that is not here.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -358,7 +359,7 @@ impl Manifests {
             return Err(failure);
         }
         tracing::warn!(
-            repository.name = %name.view, tag = %name.tag, content.digest = %record.digest, error = %failure,
+            repository.name = %name.view, tag = %name.tag, content.digest = %record.digest, error = with_causes(&failure),
             "serving what the tag pointed at before: it could not be checked"
         );
         let stale = self

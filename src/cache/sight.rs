@@ -14,6 +14,7 @@ use crate::answer::ManifestHead;
 use crate::oci::{Digest, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
 use crate::store::{RecordKey, RecordStore, StoreError};
+use crate::telemetry::with_causes;
 
 /// For whom something was fetched. Part of every record key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +172,7 @@ impl Links {
     /// the answer at hand is right all the same.
     pub async fn remember(&self, view: &View, kind: LinkKind, digest: &Digest, link: Link) {
         if let Err(error) = self.0.write(view.link_key(kind, digest), link).await {
-            tracing::warn!(repository.name = %view, content.digest = %digest, %error, "could not write down a link");
+            tracing::warn!(repository.name = %view, content.digest = %digest, error = with_causes(&error), "could not write down a link");
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::answer::{ManifestHead, StaleReason};
 use crate::oci::{Digest, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
 use crate::store::StoreError;
+use crate::telemetry::with_causes;
 use crate::upstream::UpstreamError;
 
 /// How long a client that could be served from the cache waits for the registry's word. Asking goes on behind it.
@@ -96,7 +97,7 @@ impl Tags {
             .write(name.view.tag_key(&name.tag, name.class), record)
             .await
         {
-            tracing::warn!(repository.name = %name.view, tag = %name.tag, %error, "could not write down a tag");
+            tracing::warn!(repository.name = %name.view, tag = %name.tag, error = with_causes(&error), "could not write down a tag");
         }
     }
 
@@ -107,7 +108,7 @@ impl Tags {
             .remove(name.view.tag_key(&name.tag, name.class))
             .await
         {
-            tracing::warn!(repository.name = %name.view, tag = %name.tag, %error, "could not remove a tag");
+            tracing::warn!(repository.name = %name.view, tag = %name.tag, error = with_causes(&error), "could not remove a tag");
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::cache::sight::{Link, LinkKind};
 use crate::oci::VerifiedContent;
 use crate::store::spool::{Intervals, Spool};
 use crate::store::{Durability, StoreError};
+use crate::telemetry::with_causes;
 use crate::upstream::{BlobTransfer, TransferRange, Upstream, UpstreamError};
 
 /// What the task of a fill works on.
@@ -51,7 +52,10 @@ pub async fn run(errand: Errand) {
                 fill.publish_verdict(Verdict::Right);
                 backing.suspects.invalidate(&fill.key());
                 if let Err(error) = keep(&backing, &spool, content).await {
-                    tracing::error!(%error, "the content was served and could not be kept");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "the content was served and could not be kept"
+                    );
                 }
                 drop(landing);
             }
@@ -89,12 +93,21 @@ fn tell(error: &FillError) {
         | FillError::NotConfigured(_)
         | FillError::Abandoned
         | FillError::Stopping => {
-            tracing::debug!(%error, "a fill ended without its content");
+            tracing::debug!(
+                error = with_causes(error),
+                "a fill ended without its content"
+            );
         }
-        FillError::NoSpace(_) => tracing::warn!(%error, "a blob is handed through and not kept"),
-        FillError::Store(_) => tracing::error!(%error, "a fill failed"),
+        FillError::NoSpace(_) => tracing::warn!(
+            error = with_causes(error),
+            "a blob is handed through and not kept"
+        ),
+        FillError::Store(_) => tracing::error!(error = with_causes(error), "a fill failed"),
         FillError::Upstream(_) | FillError::Mismatch(_) | FillError::WrongSize { .. } => {
-            tracing::warn!(%error, "a fill failed; nothing of it was kept as content");
+            tracing::warn!(
+                error = with_causes(error),
+                "a fill failed; nothing of it was kept as content"
+            );
         }
     }
 }
@@ -308,7 +321,10 @@ fn put_away(fill: &Fill, spool: Spool, error: &FillError) {
             match ingest::persist(fill, &spool) {
                 Ok(()) => spool.keep(),
                 Err(error) => {
-                    tracing::warn!(%error, "a spool cannot be gone on from and is removed")
+                    tracing::warn!(
+                        error = with_causes(&error),
+                        "a spool cannot be gone on from and is removed"
+                    )
                 }
             }
         }

@@ -17,6 +17,7 @@ use super::ahead::{self, Segment};
 use super::ingest::Batch;
 use super::{Fill, FillError};
 use crate::store::spool::{Intervals, Spool};
+use crate::telemetry::with_causes;
 use crate::upstream::{BlobTransfer, TransferRange, Upstream};
 
 /// How often it is looked at whether somebody still reads.
@@ -284,7 +285,10 @@ impl Transfer {
             self.taken.insert(segment.came);
         }
         if let Some(error) = segment.error {
-            tracing::debug!(%error, "a segment broke off; the transfer fills the gap");
+            tracing::debug!(
+                error = with_causes(&error),
+                "a segment broke off; the transfer fills the gap"
+            );
         }
     }
 
