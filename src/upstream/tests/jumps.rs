@@ -48,7 +48,8 @@ async fn a_jump_closes_what_was_open_and_keeps_its_place() {
     let mut first = transfer(&upstream, &blob, WHOLE, None).await.unwrap();
     assert_eq!(first.next().await.unwrap().unwrap(), blob[..10]);
     first.jump(range(600, Some(700)));
-    registry.left().await;
+    let left = tokio::time::timeout(Duration::from_secs(20), registry.left());
+    left.await.expect("the connection is closed");
     assert_eq!(first.position(), 600);
     let second = transfer(&upstream, &blob, WHOLE, None).await;
     assert!(matches!(second, Err(UpstreamError::Overloaded { .. })));
