@@ -42,7 +42,7 @@ pub(super) struct Document<'a> {
     file: Arc<PathBuf>,
     folder: PathBuf,
     text: &'a str,
-    /// Whether keys may be missing because the file could not be parsed.
+    /// Whether keys may be missing, or be in another table than they seem, because the file could not be parsed.
     is_torn: bool,
     faults: RefCell<Faults>,
 }
@@ -154,6 +154,9 @@ impl<'a> Table<'a> {
 
     /// Says which keys were not taken, and are thereby unknown.
     fn finish(self) {
+        if self.document.is_torn {
+            return;
+        }
         let known: Vec<&str> = self.taken.iter().copied().collect();
         for (key, _) in self.entries {
             let name = key.get_ref().as_ref();

@@ -77,6 +77,7 @@ fn mistakes_of_syntax() {
             "[server]\nlisten: \"0.0.0.0:5000\"\ndefault_upstream = none\n",
             "[cache]\npath = \"/a\"\npath = \"/b\"\n",
             "[[upstream]]\nname = \"r.example\"\nendpoints = [\"https://a.example\"\n",
+            "[ser ver]\nlisten = \"here\"\n[cache]\npath = \"\"\n",
         ],
     );
 }
