@@ -156,7 +156,7 @@ fn faults_are_talk_and_exit_with_2() {
         let (exit, data, talk) = larder(&[command], &[("LARDER_LOG", "larder=loud")]);
         assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
         assert!(
-            talk.starts_with("error: LARDER_LOG is no log level\n"),
+            talk.starts_with("error: LARDER_LOG: 'larder=loud' is no log level\n"),
             "{talk}"
         );
     }

@@ -78,9 +78,10 @@ impl LogSettings {
             .find_map(|name| Some((name, variable(name)?)));
         let level = match written {
             None => LogLevel::default(),
-            Some((name, text)) => text
-                .parse()
-                .map_err(|source| LogError::Level { name, source })?,
+            Some((name, text)) => {
+                text.parse()
+                    .map_err(|source| LogError::Level { name, text, source })?
+            }
         };
         let format = match (output, variable("NO_COLOR")) {
             (LogOutput::Elsewhere, _) => LogFormat::Json,
@@ -138,10 +139,12 @@ where
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum LogError {
     /// A variable does not hold levels.
-    #[error("{name} is no log level")]
+    #[error("{name}: '{}' is no log level", text.escape_debug())]
     Level {
         /// Which variable.
         name: &'static str,
+        /// What it holds.
+        text: String,
         /// What is wrong with it.
         source: LevelError,
     },
@@ -208,8 +211,13 @@ mod tests {
             let settings = read(variables, LogOutput::Terminal).unwrap();
             assert_eq!(settings.level.0, level);
         }
-        let error = read(&[("LARDER_LOG", "larder=loud")], LogOutput::Terminal).unwrap_err();
-        assert_eq!(error.to_string(), "LARDER_LOG is no log level");
+        for (text, told) in [
+            ("larder=loud", "LARDER_LOG: 'larder=loud' is no log level"),
+            ("???", "LARDER_LOG: '???' is no log level"),
+        ] {
+            let error = read(&[("LARDER_LOG", text)], LogOutput::Terminal).unwrap_err();
+            assert_eq!(error.to_string(), told);
+        }
     }
 
     #[test]
