@@ -40,7 +40,8 @@ Example:
 Configuration:
   --config, else $LARDER_CONFIG, else ./larder.toml, else /etc/larder/larder.toml. Every key is
   optional. Variables like LARDER_SERVER__LISTEN override the file, flags override both.
-  LARDER_LOG sets the level of the log, as in `info` or `info,larder::upstream=debug`.
+  LARDER_LOG, else RUST_LOG, sets the level of the log, as in `info` or
+  `info,larder::upstream=debug`.
 
 Exit codes:
   0  all went well
@@ -76,8 +77,8 @@ pub(super) struct ServeArguments {
     listen: Option<OsString>,
     /// The folder to keep content in, for one larder alone.
     ///
-    /// Default: /var/lib/larder for root, else $STATE_DIRECTORY, else $XDG_CACHE_HOME/larder or ~/.cache/larder.
-    /// Overrides cache.path.
+    /// Default: /var/lib/larder for root, else the first folder of $STATE_DIRECTORY, else $XDG_CACHE_HOME/larder or
+    /// ~/.cache/larder. Overrides cache.path.
     #[arg(long, value_name = "FOLDER")]
     cache_path: Option<OsString>,
 }
