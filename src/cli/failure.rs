@@ -145,14 +145,7 @@ fn store_hint(error: &StoreError) -> Option<&'static str> {
         }
         StoreError::Io { source, .. } => file_system_hint(source.kind()),
         StoreError::Records { source, .. } => {
-            let mut cause: Option<&dyn std::error::Error> = Some(&**source);
-            while let Some(error) = cause {
-                if let Some(error) = error.downcast_ref::<io::Error>() {
-                    return file_system_hint(error.kind());
-                }
-                cause = error.source();
-            }
-            None
+            file_system_hint(source.downcast_ref::<io::Error>()?.kind())
         }
         StoreError::NoSpace { .. }
         | StoreError::Conflict { .. }
@@ -178,8 +171,6 @@ fn file_system_hint(kind: io::ErrorKind) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use anyhow::Context;
 
     use super::*;
@@ -233,14 +224,7 @@ mod tests {
     #[test]
     fn a_folder_that_cannot_be_used_has_its_hint() {
         let io = |kind: io::ErrorKind| StoreError::io("make", "/cache", kind.into());
-        let records = |kind: io::ErrorKind| {
-            let cause = anyhow::Error::new(io::Error::from(kind)).context("I/O error");
-            StoreError::Records {
-                action: "open",
-                path: "/cache/cache-v1.redb".into(),
-                source: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(cause)),
-            }
-        };
+        let records = |kind| StoreError::records("open", "/cache", io::Error::from(kind));
         let in_use = StoreError::InUse {
             path: "/cache".into(),
             owner: "7".into(),

@@ -47,7 +47,7 @@ pub enum StoreError {
         action: &'static str,
         /// In which file.
         path: PathBuf,
-        /// Why not.
+        /// Why not; an [`io::Error`] when it was the file system.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
     /// A record file that cannot be made again is missing or not what was written. Nothing is done without a person.

@@ -100,7 +100,7 @@ impl RecordFile {
                 (Trouble::Damaged, Some(Remedy::BeginAnew)) if self.loss == Loss::Bearable => {
                     self.put_aside(generation, &failure)?;
                 }
-                _ => return Err(StoreError::records(action, &self.path, failure)),
+                _ => return Err(self.failed(action, failure)),
             }
         }
     }
@@ -145,7 +145,7 @@ impl RecordFile {
                     Loss::Bearable => {
                         self.rename_aside(&failure)?;
                         let opened = self.open_database();
-                        opened.map_err(|failure| self.not_opened(failure))?
+                        opened.map_err(|failure| self.failed("open", failure))?
                     }
                     Loss::Unbearable { snapshot } => {
                         return Err(StoreError::Damaged {
@@ -155,7 +155,7 @@ impl RecordFile {
                         });
                     }
                 },
-                Err(failure) => return Err(self.not_opened(failure)),
+                Err(failure) => return Err(self.failed("open", failure)),
             };
             state.database = Some(database);
             state.generation += 1;
@@ -200,8 +200,12 @@ impl RecordFile {
             .map_err(|error| StoreError::io("put aside", &self.path, error))
     }
 
-    fn not_opened(&self, failure: redb::Error) -> StoreError {
-        StoreError::records("open", &self.path, failure)
+    /// Describes a failure. One of the file system stands for itself, since redb does not give it as its cause.
+    fn failed(&self, action: &'static str, failure: redb::Error) -> StoreError {
+        match failure {
+            redb::Error::Io(error) => StoreError::records(action, &self.path, error),
+            failure => StoreError::records(action, &self.path, failure),
+        }
     }
 
     fn read_state(&self) -> RwLockReadGuard<'_, State> {

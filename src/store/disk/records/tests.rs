@@ -1,6 +1,7 @@
 //! What the two kinds of record file promise, beyond what every store does.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -287,6 +288,19 @@ async fn hosted_records_that_are_damaged_stop_the_start_and_the_snapshot_brings_
     let records = open_hosted(&layout).unwrap();
     assert!(records.read(&key("a")).await.unwrap().is_some());
     assert!(records.read(&key("b")).await.unwrap().is_none());
+}
+
+#[test]
+fn the_file_system_is_the_cause_when_it_refuses() {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path());
+    fs::create_dir(layout.cache_records()).unwrap();
+    let refused = open_cache(&layout).unwrap_err();
+    let StoreError::Records { source, .. } = &refused else {
+        panic!("{refused:?}");
+    };
+    let cause = source.downcast_ref::<io::Error>().expect("no I/O error");
+    assert_eq!(cause.kind(), io::ErrorKind::IsADirectory);
 }
 
 #[test]
