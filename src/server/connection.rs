@@ -21,6 +21,16 @@ use crate::runtime::executor::HyperExecutor;
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer that is there.
 const TAKE_WITHIN: Duration = Duration::from_mins(5);
+/// When a connection is asked to end because nothing happens on it.
+const QUIET: Patience = Patience {
+    idle: HEAD_WITHIN,
+    stalled: TAKE_WITHIN,
+};
+/// When it is closed after that. HTTP/1 may have the rest of an answer in its buffer.
+const GONE: Patience = Patience {
+    idle: TAKE_WITHIN,
+    stalled: TAKE_WITHIN,
+};
 /// How much of a request or an answer is buffered, in bytes: more than the headers that are taken.
 const BUFFER: u32 = 96 * 1024;
 /// How many requests an HTTP/2 client may have under way. Each holds [`STREAM_BUFFER`] and a read of a file.
@@ -67,27 +77,18 @@ pub async fn serve(
         .keep_alive_interval(HEAD_WITHIN);
     let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    let quiet = Patience {
-        idle: HEAD_WITHIN,
-        stalled: TAKE_WITHIN,
-    };
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = stopping.cancelled() => None,
-        () = activity.quiet(quiet) => None,
+        () = activity.quiet(QUIET) => None,
     };
     let ended = match ended {
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            // What HTTP/1 still has in its buffer is taken, or not, within the same time.
-            let gone = Patience {
-                idle: TAKE_WITHIN,
-                stalled: TAKE_WITHIN,
-            };
             tokio::select! {
                 ended = connection => ended,
-                () = activity.quiet(gone) => {
+                () = activity.quiet(GONE) => {
                     tracing::debug!(client.address = %client, "a client takes nothing: its connection is closed");
                     return;
                 }
