@@ -158,6 +158,8 @@ impl Drop for RequestLog {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     fn begun() -> RequestLog {
@@ -184,7 +186,7 @@ mod tests {
         assert_eq!(left.counted_status(), CLIENT_LEFT);
         let mut cut = begun();
         cut.answered(StatusCode::OK, None);
-        cut.cut(&BodyError::Cut("broken".into()));
+        cut.cut(&BodyError::Cut(Arc::new(std::io::Error::other("broken"))));
         assert_eq!(cut.counted_status(), 200);
         let mut refused = begun();
         refused.answered(StatusCode::NOT_FOUND, Some("no such blob".into()));
