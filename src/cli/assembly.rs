@@ -13,7 +13,7 @@ use crate::admin::{Door, Gauges};
 use crate::cache::{Cache, Parts};
 use crate::config::Settings;
 use crate::runtime::shutdown::StopSignals;
-use crate::runtime::{Clock, Tasks};
+use crate::runtime::{Clock, Tasks, open_files};
 use crate::server::metrics::Metrics;
 use crate::server::{self, Server};
 use crate::store::disk::DiskStore;
@@ -40,6 +40,7 @@ impl Larder {
     /// When a part cannot start; the error says which, and why.
     pub(super) async fn assemble(settings: Settings) -> anyhow::Result<Self> {
         let (tasks, clock) = (Tasks::new(), Clock::system());
+        let connections = places()?;
         let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
         store.keep_swept();
         let upstreams = Upstreams::new(
@@ -67,6 +68,7 @@ impl Larder {
             addressing: Addressing::new(&settings.addressing),
             cache,
             metrics: Metrics::register(&mut registry),
+            connections,
             tasks: tasks.clone(),
         };
         let listen = settings.server.listen;
@@ -123,4 +125,16 @@ impl Larder {
         tracing::info!(tasks = left, "stopped");
         Ok(())
     }
+}
+
+/// Finds out for how many clients there is room, and says so.
+fn places() -> anyhow::Result<usize> {
+    let limit = open_files::raise_limit().context("could not raise the limit of open files")?;
+    let connections = server::connections(limit);
+    tracing::info!(
+        open_files = limit,
+        connections,
+        "so many clients can be connected"
+    );
+    Ok(connections)
 }

@@ -1,7 +1,8 @@
-//! What every long-lived part stands on: tasks that are counted and drained, the clock, the signals to stop.
+//! What every long-lived part stands on: tasks that are counted and drained, the clock, the signals to stop, open files.
 
 pub mod clock;
 pub mod executor;
+pub mod open_files;
 pub mod shutdown;
 pub mod tasks;
 

@@ -46,21 +46,34 @@ pub struct Parts {
     pub cache: Arc<Cache>,
     /// What is counted.
     pub metrics: Metrics,
+    /// How many clients can be connected; further ones wait to be accepted.
+    pub connections: usize,
     /// All tasks.
     pub tasks: Tasks,
 }
 
-/// How many clients can be connected; further ones wait to be accepted.
-const CONNECTIONS: usize = 10_000;
+/// How many clients can be connected at most: each has buffers.
+const CONNECTIONS: u64 = 10_000;
+/// How many files are kept free for everything that no client waits for: records, registries, the log.
+const OWN_FILES: u64 = 512;
 /// How many connections the operating system keeps that are not accepted yet.
 const BACKLOG: i32 = 1_024;
 /// How long accepting rests when it fails, as it does when the process has no more files to open.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
+/// Returns how many clients can be connected when so many files can be open (`None`: any number). Each has a socket, and
+/// reads a file.
+pub fn connections(open_files: Option<u64>) -> usize {
+    let most = open_files.map_or(CONNECTIONS, |files| files.saturating_sub(OWN_FILES) / 2);
+    // A limit that leaves none is one that cannot be kept.
+    usize::try_from(most.clamp(16, CONNECTIONS)).unwrap_or(usize::MAX)
+}
+
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    connections: usize,
     context: Arc<Context>,
     tasks: Tasks,
 }
@@ -75,12 +88,14 @@ impl Server {
             addressing,
             cache,
             metrics,
+            connections,
             tasks,
         } = parts;
         let listener = listen(settings.listen)?;
         let reads = Arc::new(Reads::new(tasks.clone()));
         Ok(Self {
             listener,
+            connections,
             context: Arc::new(Context {
                 addressing,
                 cache,
@@ -103,7 +118,7 @@ impl Server {
     /// connections were cut then.
     pub async fn run(self, stopping: CancellationToken, drain: Duration) -> usize {
         let connections = Tasks::new();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(self.connections));
         let end = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
@@ -167,4 +182,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_leave_files_for_everything_else() {
+        for (files, clients) in [
+            (None, 10_000),
+            (Some(1_048_576), 10_000),
+            (Some(20_512), 10_000),
+            (Some(1_024), 256),
+            (Some(256), 16),
+        ] {
+            assert_eq!(connections(files), clients, "{files:?}");
+        }
+    }
 }

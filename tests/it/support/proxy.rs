@@ -226,6 +226,7 @@ impl TestProxyBuilder {
             addressing: self.addressing(),
             cache,
             metrics,
+            connections: 1_000,
             tasks: tasks.clone(),
         };
         let settings = server::Settings {
