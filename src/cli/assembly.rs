@@ -121,8 +121,10 @@ impl Larder {
         if cut > 0 {
             tracing::warn!(connections = cut, "answers were cut: they took too long");
         }
-        let left = tasks.drain(SETTLE).await;
-        tracing::info!(tasks = left, "stopped");
+        tokio::select! {
+            left = tasks.drain(SETTLE) => tracing::info!(tasks = left, "stopped"),
+            signal = signals.next() => tracing::warn!(signal, "stops at once"),
+        }
         Ok(())
     }
 }
