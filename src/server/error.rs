@@ -134,7 +134,11 @@ impl RequestError {
                     ..answer
                 }
             }
-            Self::Cache { kind, error, .. } => cache(self, *kind, error),
+            Self::Cache {
+                subject,
+                kind,
+                error,
+            } => cache(self, subject, *kind, error),
         }
     }
 }
@@ -193,7 +197,7 @@ fn address(error: &AddressError) -> ErrorAnswer {
 /// what is unknown would tell them that it does not exist.
 const PASSING: ErrorCode = ErrorCode::TooManyRequests;
 
-fn cache(whole: &RequestError, kind: Kind, error: &CacheError) -> ErrorAnswer {
+fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) -> ErrorAnswer {
     let unknown = match kind {
         Kind::Manifest => ErrorCode::ManifestUnknown,
         Kind::Blob => ErrorCode::BlobUnknown,
@@ -219,7 +223,7 @@ fn cache(whole: &RequestError, kind: Kind, error: &CacheError) -> ErrorAnswer {
                 ..answer
             };
         }
-        CacheError::Store(error) => store(error),
+        CacheError::Store(error) => return store(subject, error),
         CacheError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
     };
     let mut answer = told(status, code, whole);
@@ -258,8 +262,9 @@ fn upstream(
     }
 }
 
-fn store(error: &StoreError) -> (StatusCode, ErrorCode, Option<Duration>) {
-    match error {
+/// What is wrong with the disk is for the log: its words have paths in them.
+fn store(subject: &str, error: &StoreError) -> ErrorAnswer {
+    let status = match error {
         StoreError::NoSpace { .. }
         | StoreError::Conflict { .. }
         | StoreError::Io { .. }
@@ -267,7 +272,15 @@ fn store(error: &StoreError) -> (StatusCode, ErrorCode, Option<Duration>) {
         | StoreError::Truncated { .. }
         | StoreError::InUse { .. }
         | StoreError::Damaged { .. }
-        | StoreError::Newer { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
+        | StoreError::Newer { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let message = format!("{subject}: what is kept could not be read or written");
+    ErrorAnswer {
+        status,
+        body: ErrorBody::new(PASSING, message),
+        retry_after: Some(SOON),
+        allow: None,
+        unsatisfiable: None,
     }
 }
 
@@ -294,5 +307,32 @@ fn detail(error: &CacheError) -> Option<String> {
         | CacheError::Unsatisfiable(_)
         | CacheError::Store(_)
         | CacheError::Stopping => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn clients_are_not_told_where_things_are_kept() {
+        let broken = StoreError::io("read", "/var/lib/larder/x", io::Error::other("on fire"));
+        let error = RequestError::Cache {
+            subject: "blob x of y/z".into(),
+            kind: Kind::Blob,
+            error: CacheError::Store(broken),
+        };
+        let answer = error.answer();
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        let told = answer.body.to_json();
+        let told = String::from_utf8_lossy(told.as_ref());
+        assert!(told.contains("blob x of y/z"), "{told}");
+        assert!(
+            !told.contains("/var/lib") && !told.contains("fire"),
+            "{told}"
+        );
+        assert!(error.to_string().contains("/var/lib/larder/x"), "the log");
     }
 }
