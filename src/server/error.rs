@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::route::RouteError;
 use crate::addressing::AddressError;
+use crate::answer::CacheOutcome;
 use crate::cache::CacheError;
 use crate::oci::reference::ReferenceError;
 use crate::oci::{Digest, ErrorBody, ErrorCode, Unsatisfiable};
@@ -94,6 +95,8 @@ pub struct ErrorAnswer {
     pub allow: Option<&'static str>,
     /// The size of the content, for 416.
     pub unsatisfiable: Option<Unsatisfiable>,
+    /// Where it came from, when it is an answer of the registry.
+    pub outcome: Option<CacheOutcome>,
 }
 
 /// When to come again after a failure that is likely to pass soon.
@@ -159,6 +162,7 @@ fn told(status: StatusCode, code: ErrorCode, error: &dyn std::error::Error) -> E
         retry_after: None,
         allow: None,
         unsatisfiable: None,
+        outcome: None,
     }
 }
 
@@ -230,6 +234,7 @@ fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) ->
     answer.body.detail = detail(error);
     ErrorAnswer {
         retry_after,
+        outcome: error.outcome(),
         ..answer
     }
 }
@@ -281,6 +286,7 @@ fn store(subject: &str, error: &StoreError) -> ErrorAnswer {
         retry_after: Some(SOON),
         allow: None,
         unsatisfiable: None,
+        outcome: None,
     }
 }
 

@@ -54,6 +54,7 @@ pub async fn handle<B>(
         }
         Err(error) => {
             let answer = error.answer();
+            log.subject().outcome = answer.outcome;
             log.answered(answer.status, Some(with_causes(&error)));
             respond::error(answer, parts.method == Method::HEAD)
         }

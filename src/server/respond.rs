@@ -11,7 +11,7 @@ use http::{Response, StatusCode, response};
 
 use super::body::{Reads, ResponseBody};
 use super::error::ErrorAnswer;
-use crate::answer::{BlobAnswer, CacheOutcome, ManifestAnswer};
+use crate::answer::{BlobAnswer, CacheOutcome, ManifestAnswer, StaleReason};
 use crate::oci::Digest;
 
 /// Says that this is a registry of the second version of the API; old clients look for it.
@@ -45,9 +45,11 @@ pub fn manifest(answer: ManifestAnswer) -> Response<ResponseBody> {
         .header(CONTENT_TYPE, head.media_type.as_str())
         .header(CONTENT_LENGTH, length);
     let builder = match age {
-        Some(age) => builder
-            .header(AGE, age.as_secs())
-            .header(WARNING, "299 - \"stale: the registry could not be asked\""),
+        Some(age) => builder.header(AGE, age.as_secs()),
+        None => builder,
+    };
+    let builder = match warning(outcome) {
+        Some(warning) => builder.header(WARNING, warning),
         None => builder,
     };
     finish(
@@ -102,6 +104,9 @@ pub fn error(answer: ErrorAnswer, is_head: bool) -> Response<ResponseBody> {
     if let Some(after) = answer.retry_after {
         builder = builder.header(RETRY_AFTER, after.as_secs().max(1));
     }
+    if let Some(outcome) = answer.outcome {
+        builder = builder.header(CACHE_STATUS, outcome.cache_status());
+    }
     if let Some(allow) = answer.allow {
         builder = builder.header(ALLOW, allow);
     }
@@ -116,6 +121,24 @@ pub fn error(answer: ErrorAnswer, is_head: bool) -> Response<ResponseBody> {
             ResponseBody::whole(json)
         },
     )
+}
+
+/// Says why an answer is stale.
+fn warning(outcome: CacheOutcome) -> Option<&'static str> {
+    match outcome {
+        CacheOutcome::Stale(reason) => Some(match reason {
+            StaleReason::Unreachable => "299 - \"stale: the registry could not be asked\"",
+            StaleReason::RateLimited => "299 - \"stale: the registry asked to slow down\"",
+            StaleReason::Denied => "299 - \"stale: the registry refused to answer\"",
+            StaleReason::Slow => "299 - \"stale: the registry has not answered yet\"",
+        }),
+        CacheOutcome::Hit
+        | CacheOutcome::Miss
+        | CacheOutcome::Joined
+        | CacheOutcome::Revalidated
+        | CacheOutcome::Negative
+        | CacheOutcome::Passed(_) => None,
+    }
 }
 
 fn base(status: StatusCode) -> response::Builder {
@@ -165,6 +188,37 @@ mod tests {
         for (bytes, length) in [(Some(&b"{}"[..]), "2"), (None, "999")] {
             let response = manifest(answer(bytes, CacheOutcome::Hit));
             assert_eq!(response.headers()[CONTENT_LENGTH], length);
+        }
+    }
+
+    #[test]
+    fn a_stale_manifest_says_why_it_is() {
+        for (outcome, words) in [
+            (CacheOutcome::Hit, None),
+            (
+                CacheOutcome::Stale(StaleReason::Unreachable),
+                Some("could not be asked"),
+            ),
+            (
+                CacheOutcome::Stale(StaleReason::RateLimited),
+                Some("slow down"),
+            ),
+            (CacheOutcome::Stale(StaleReason::Denied), Some("refused")),
+            (
+                CacheOutcome::Stale(StaleReason::Slow),
+                Some("not answered yet"),
+            ),
+        ] {
+            let response = manifest(answer(Some(b"{}"), outcome));
+            let warning = response.headers().get(WARNING);
+            let warning = warning.map(|value| value.to_str().unwrap());
+            assert_eq!(warning.is_some(), words.is_some(), "{outcome}");
+            assert!(
+                warning
+                    .unwrap_or_default()
+                    .contains(words.unwrap_or_default()),
+                "{warning:?}"
+            );
         }
     }
 }

@@ -210,3 +210,17 @@ async fn absence_is_asked_for_once_in_a_while() {
         image.bytes
     );
 }
+
+#[tokio::test]
+async fn an_absence_says_whether_the_registry_was_asked() {
+    let registry = FakeRegistry::start().await;
+    let proxy = TestProxy::of(&registry).await;
+    for outcome in ["larder; fwd=miss; stored", "larder; hit; detail=negative"] {
+        let reply = proxy.get("/v2/app/manifests/none").await;
+        assert_eq!(reply.status, 404);
+        assert_eq!(reply.header("cache-status"), Some(outcome));
+    }
+    // A request that the registry was not asked about has no such header.
+    let refused = proxy.get("/v2/UPPER/manifests/1").await;
+    assert_eq!(refused.header("cache-status"), None);
+}
