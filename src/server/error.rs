@@ -34,9 +34,12 @@ pub enum RequestError {
         /// Why not, if there is more to say.
         reason: &'static str,
     },
-    /// The path exists in the API and is not there in this version.
+    /// The path is optional in the API and is not there in this version: clients do without.
     #[error("{0} is not available here yet")]
     NotAvailable(&'static str),
+    /// The path exists in the API and is not there in this version. 404 would say that the repository is unknown.
+    #[error("{0} is not available here yet")]
+    NotImplemented(&'static str),
     /// Nothing is hosted here yet.
     #[error("the repository {0} is not here: nothing has been pushed to it")]
     NotHosted(String),
@@ -116,6 +119,9 @@ impl RequestError {
                 }
             }
             Self::NotAvailable(_) => told(StatusCode::NOT_FOUND, ErrorCode::Unsupported, self),
+            Self::NotImplemented(_) => {
+                told(StatusCode::NOT_IMPLEMENTED, ErrorCode::Unsupported, self)
+            }
             Self::NotHosted(_) => told(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, self),
             Self::PathTooLong { .. } => {
                 told(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, self)

@@ -47,7 +47,7 @@ pub async fn handle<B>(
     let mut log = RequestLog::begin(request.method().clone(), client, context.metrics.clone());
     let (parts, _body) = request.into_parts();
     let answered = answer(&context, &parts, log.subject()).await;
-    let response = match answered {
+    let mut response = match answered {
         Ok(response) => {
             log.answered(response.status(), None);
             response
@@ -59,6 +59,9 @@ pub async fn handle<B>(
             respond::error(answer, parts.method == Method::HEAD)
         }
     };
+    if let Some(namespace) = log.subject().namespace.take() {
+        response.headers_mut().insert(NAMESPACE, namespace);
+    }
     response.map(|body| body.logged(log))
 }
 
@@ -69,13 +72,7 @@ async fn answer(
 ) -> Result<Response<ResponseBody>, RequestError> {
     check_limits(parts)?;
     let located = Located::parse(parts.uri.path(), parts.uri.query())?;
-    let mut response = dispatch(context, parts, &located, subject).await?;
-    if let Some(namespace) = &located.namespace
-        && let Ok(namespace) = HeaderValue::from_str(namespace)
-    {
-        response.headers_mut().insert(NAMESPACE, namespace);
-    }
-    Ok(response)
+    dispatch(context, parts, &located, subject).await
 }
 
 async fn dispatch(
@@ -100,7 +97,7 @@ async fn dispatch(
             subject.route = "manifest";
             subject.reference = Some(reference.clone());
             let granted = grant(context, parts, located, name, subject)?;
-            read_only(method, PULL_ONLY)?;
+            read_only(method, unchangeable(&granted))?;
             match granted {
                 Granted::Proxied(grant) => {
                     pull::manifest(context, &grant, reference, conditions, subject).await
@@ -112,7 +109,7 @@ async fn dispatch(
             subject.route = "blob";
             subject.reference = Some(Reference::Digest(*digest));
             let granted = grant(context, parts, located, name, subject)?;
-            read_only(method, PULL_ONLY)?;
+            read_only(method, unchangeable(&granted))?;
             match granted {
                 Granted::Proxied(grant) => {
                     pull::blob(context, &grant, digest, conditions, subject).await
@@ -122,25 +119,46 @@ async fn dispatch(
         }
         Route::StartUpload { name } | Route::Upload { name, .. } => {
             subject.route = "upload";
-            grant(context, parts, located, name, subject)?;
+            let granted = grant(context, parts, located, name, subject)?;
             Err(RequestError::Method {
                 method: method.clone(),
                 allow: "",
-                reason: PULL_ONLY,
+                reason: unchangeable(&granted),
             })
         }
-        Route::Tags { .. } => Err(missing(subject, "tags", "the list of tags")),
-        Route::Referrers { .. } => Err(missing(subject, "referrers", "the list of referrers")),
-        Route::Catalog => Err(missing(subject, "catalog", "the list of repositories")),
+        Route::Tags { .. } => {
+            let missing = RequestError::NotImplemented("the list of tags");
+            absent(method, subject, "tags", missing)
+        }
+        Route::Referrers { .. } => {
+            let missing = RequestError::NotAvailable("the list of referrers");
+            absent(method, subject, "referrers", missing)
+        }
+        Route::Catalog => {
+            let missing = RequestError::NotImplemented("the list of repositories");
+            absent(method, subject, "catalog", missing)
+        }
     }
 }
 
-/// Why content of other registries cannot be changed here.
-const PULL_ONLY: &str = "what leads to another registry can be pulled only";
-
-fn missing(subject: &mut Subject, route: &'static str, what: &'static str) -> RequestError {
+/// Answers for what could be read, and is not there in this version.
+fn absent(
+    method: &Method,
+    subject: &mut Subject,
+    route: &'static str,
+    missing: RequestError,
+) -> Result<Response<ResponseBody>, RequestError> {
     subject.route = route;
-    RequestError::NotAvailable(what)
+    read_only(method, "")?;
+    Err(missing)
+}
+
+/// Says why what a name leads to cannot be changed.
+fn unchangeable(granted: &Granted) -> &'static str {
+    match granted {
+        Granted::Proxied(_) => "what leads to another registry can be pulled only",
+        Granted::Hosted(_) => "pushing is not available yet",
+    }
 }
 
 fn read_only(method: &Method, reason: &'static str) -> Result<(), RequestError> {
@@ -170,6 +188,9 @@ fn grant(
     };
     let target = context.addressing.resolve(asked)?;
     subject.target = Some(target.to_string());
+    // What was resolved is the name of a registry, and so a value that a header can have.
+    let namespace = located.namespace.as_deref();
+    subject.namespace = namespace.and_then(|name| HeaderValue::from_str(name).ok());
     Ok(access::decide(target).sort())
 }
 

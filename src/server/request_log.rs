@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::metrics::Metrics;
 use crate::answer::{BodyError, CacheOutcome};
 use crate::oci::Reference;
-pub use crate::telemetry::with_causes;
 
 /// What a request turned out to be, for its closing line.
 #[derive(Clone, Debug)]
@@ -21,6 +20,8 @@ pub struct Subject {
     pub reference: Option<Reference>,
     /// Where the answer came from.
     pub outcome: Option<CacheOutcome>,
+    /// Which registry the client named by `ns`, once its name led somewhere.
+    pub namespace: Option<HeaderValue>,
 }
 
 impl Default for Subject {
@@ -30,6 +31,7 @@ impl Default for Subject {
             target: None,
             reference: None,
             outcome: None,
+            namespace: None,
         }
     }
 }
@@ -114,6 +116,21 @@ impl RequestLog {
     }
 }
 
+/// Writes an error and what caused it in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
 impl Drop for RequestLog {
     fn drop(&mut self) {
         let counted = self.counted_status();
@@ -125,6 +142,7 @@ impl Drop for RequestLog {
             target,
             reference,
             outcome,
+            namespace: _,
         } = &self.subject;
         macro_rules! line {
             ($level:expr) => {

@@ -45,7 +45,8 @@ const REFUSED: &str = "
 /v2/169.254.169.254/latest/manifests/1        403 DENIED           not configured
 /v2/local/a/manifests/1                       404 NAME_UNKNOWN     pushed
 /v2/up.test/v2/a/manifests/1                  404 NAME_UNKNOWN     override_path
-/v2/a/tags/list                               404 UNSUPPORTED      not available
+/v2/a/tags/list                               501 UNSUPPORTED      not available
+/v2/_catalog                                  501 UNSUPPORTED      not available
 /v2/a/referrers/sha256:HEX                    404 UNSUPPORTED      not available
 ";
 
@@ -87,6 +88,8 @@ async fn what_can_only_be_read_says_so() {
         (Method::POST, "/v2/a/blobs/uploads/", ""),
         (Method::PATCH, "/v2/a/blobs/uploads/1", ""),
         (Method::OPTIONS, "/v2/a/manifests/1", "GET, HEAD"),
+        (Method::DELETE, "/v2/a/tags/list", "GET, HEAD"),
+        (Method::POST, "/v2/_catalog", "GET, HEAD"),
     ] {
         let reply = proxy.client().request(method.clone(), path).send().await;
         assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");
@@ -209,6 +212,35 @@ async fn absence_is_asked_for_once_in_a_while() {
         proxy.get("/v2/app/manifests/1").await.body().await,
         image.bytes
     );
+}
+
+#[tokio::test]
+async fn a_refused_push_says_whether_it_could_ever_be_taken() {
+    let registry = FakeRegistry::start().await;
+    let proxy = TestProxy::of(&registry).await;
+    for (path, words) in [
+        ("/v2/local/a/blobs/uploads/", "pushing is not available yet"),
+        ("/v2/a/blobs/uploads/", "can be pulled only"),
+    ] {
+        let reply = proxy.client().request(Method::POST, path).send().await;
+        let (_, _, message) = told(reply).await;
+        assert!(message.contains(words), "{path}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn the_namespace_is_told_once_it_led_somewhere() {
+    let registry = FakeRegistry::start().await;
+    let proxy = TestProxy::of(&registry).await;
+    for (path, namespace) in [
+        ("/v2/a/manifests/none?ns=up.test", Some("up.test")),
+        ("/v2/a/manifests/none", None),
+        ("/v2/a/manifests/none?ns=evil.example", None),
+        ("/v2/?ns=evil.example", None),
+    ] {
+        let reply = proxy.get(path).await;
+        assert_eq!(reply.header("oci-namespace"), namespace, "{path}");
+    }
 }
 
 #[tokio::test]
