@@ -15,12 +15,18 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::runtime::Tasks;
 
 /// How long whoever asks may take for a request.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
+/// How long whoever asks may take nothing of an answer that is there.
+const TAKE_WITHIN: Duration = Duration::from_secs(30);
+/// How many may be connected: orchestrators and scrapers are few. Further ones wait to be accepted.
+const CONNECTIONS: usize = 64;
 /// How long accepting rests when it fails.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 /// The form of the metrics.
@@ -59,13 +65,18 @@ impl Door {
     /// Answers until the tasks are told to stop. It is ready until `stopping`.
     pub async fn run(self, stopping: CancellationToken) {
         let end = self.tasks.stopping();
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
+            let accept = async {
+                let place = places.clone().acquire_owned().await;
+                (self.listener.accept().await, place)
+            };
             let accepted = tokio::select! {
                 () = end.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
+                accepted = accept => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                (Ok((stream, _)), place) => {
                     let served = serve(stream, self.registry.clone(), stopping.clone());
                     let end = end.clone();
                     drop(self.tasks.spawn("health", async move {
@@ -73,9 +84,10 @@ impl Door {
                             () = served => {}
                             () = end.cancelled() => {}
                         }
+                        drop(place);
                     }));
                 }
-                Err(error) => {
+                (Err(error), _) => {
                     tracing::warn!(%error, "could not accept a connection for health and metrics");
                     tokio::time::sleep(ACCEPT_REST).await;
                 }
@@ -89,12 +101,14 @@ async fn serve(stream: TcpStream, registry: Arc<Registry>, stopping: Cancellatio
         let response = answer(&request, &registry, &stopping);
         async move { Ok::<_, Infallible>(response) }
     });
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(TAKE_WITHIN));
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN);
     if let Err(error) = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .await
     {
         tracing::debug!(%error, "a connection for health and metrics broke");
@@ -153,6 +167,7 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
 mod tests {
     use http_body_util::BodyExt;
     use prometheus_client::metrics::counter::Counter;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -190,5 +205,46 @@ mod tests {
         assert!(body.ends_with("# EOF\n"), "{body}");
         assert_eq!(ask(Method::POST, "/metrics", &stopping).await.0, 405);
         assert_eq!(ask(Method::GET, "/secrets", &stopping).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_are_served_at_once() {
+        let tasks = Tasks::new();
+        let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let door = Door::bind(listen, Registry::default(), tasks.clone());
+        let door = door.await.unwrap();
+        let address = door.local_addr().unwrap();
+        let run = tasks.spawn("door", door.run(CancellationToken::new()));
+        let ask = async |mut stream: TcpStream| {
+            stream
+                .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+                .await
+                .unwrap();
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).await.unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+            stream
+        };
+        let mut served = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let stream = TcpStream::connect(address).await.unwrap();
+            served.push(ask(stream).await);
+        }
+        // The door itself, and those who are served.
+        assert_eq!(tasks.count(), 1 + CONNECTIONS);
+        let further = TcpStream::connect(address).await.unwrap();
+        let mut further = std::pin::pin!(ask(further));
+        for _ in 0..100 {
+            tokio::select! {
+                biased;
+                _ = further.as_mut() => panic!("there is no place for it"),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        assert_eq!(tasks.count(), 1 + CONNECTIONS);
+        served.pop();
+        drop(further.await);
+        assert_eq!(tasks.drain(Duration::from_secs(10)).await, 0);
+        run.await.unwrap();
     }
 }
