@@ -2,5 +2,7 @@
 
 mod connections;
 mod counts;
+mod forms;
 mod http10;
 mod limits;
+mod stopping;

@@ -131,6 +131,17 @@ impl TestProxy {
         builder.start().await
     }
 
+    /// Begins to stop, as SIGTERM does: answers under way are given.
+    pub fn begin_stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Stops the server, and returns how many connections were cut because they took too long.
+    pub async fn stopped(mut self) -> usize {
+        self.begin_stop();
+        (&mut self.server).await.unwrap()
+    }
+
     /// Stops gracefully, as SIGTERM does.
     pub async fn stop(mut self) {
         self.stopping.cancel();
