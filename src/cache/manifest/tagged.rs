@@ -1,259 +1,36 @@
-//! Answers about manifests: by digest, which never change, and by tag, which are believed for a while.
+//! Answers about tags: believed for a while, then checked, and served as they were when they cannot be.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::backing::Backing;
-use super::error::{CacheError, Word};
-use super::fetch::{Fetcher, Manifest};
-use super::flight::SharedWork;
-use super::freshness::{self, Decision};
-use super::negative::Absent;
-use super::sight::{Link, LinkKind, View};
-use super::tag::{ANSWER_WITHIN, TagName, TagRecord, Tags, stale_reason};
-use crate::addressing::{Grant, Origin};
-use crate::answer::{CacheOutcome, ManifestAnswer, ManifestHead};
-use crate::oci::{Accept, Digest, ManifestView, Reference, VariantClass};
+use super::{Manifests, Want, answer, within};
+use crate::answer::{CacheOutcome, ManifestAnswer};
+use crate::cache::backing::Backing;
+use crate::cache::error::CacheError;
+use crate::cache::fetch::{Fetcher, Manifest};
+use crate::cache::freshness::{self, Decision};
+use crate::cache::sight::{LinkKind, View};
+use crate::cache::tag::{ANSWER_WITHIN, TagName, TagRecord, Tags, stale_reason};
+use crate::oci::{Reference, VariantClass};
 use crate::telemetry::with_causes;
-
-/// How long a client waits for a manifest that is not here.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
-
-/// The manifests of all registries.
-#[derive(Debug)]
-pub struct Manifests {
-    backing: Arc<Backing>,
-    fetcher: Arc<Fetcher>,
-    tags: Arc<Tags>,
-    freshness: freshness::Settings,
-    firsts: SharedWork<(TagName, Want), Result<ManifestAnswer, CacheError>>,
-    checks: SharedWork<TagName, Result<Checked, CacheError>>,
-}
 
 /// What the registry says about a tag that is known.
 #[derive(Clone, Debug)]
-enum Checked {
+pub(super) enum Checked {
     /// It still points where it did.
     Same(TagRecord),
     /// It points to this manifest now, which is here.
     Moved(TagRecord, Bytes),
 }
 
-/// How much of a manifest is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Want {
-    Bytes,
-    Head,
-}
-
 impl Manifests {
-    /// Starts with nothing in memory.
-    pub fn new(backing: Arc<Backing>, freshness: freshness::Settings) -> Self {
-        Self {
-            fetcher: Arc::new(Fetcher::new(backing.clone())),
-            tags: Arc::new(Tags::new(&backing)),
-            firsts: SharedWork::new(backing.tasks.clone()),
-            checks: SharedWork::new(backing.tasks.clone()),
-            freshness,
-            backing,
-        }
-    }
-
-    /// Answers a GET.
-    ///
-    /// # Errors
-    /// [`CacheError`]: the registry has no such manifest, or could not be asked, or sent something else.
-    pub async fn get(
+    pub(super) async fn by_tag(
         &self,
-        grant: &Grant<Origin>,
-        reference: &Reference,
-        accept: &Accept,
-    ) -> Result<ManifestAnswer, CacheError> {
-        self.answer(grant, reference, accept, Want::Bytes).await
-    }
-
-    /// Answers a HEAD. A tag that is not known costs one HEAD at the registry.
-    ///
-    /// # Errors
-    /// As [`Manifests::get`].
-    pub async fn head(
-        &self,
-        grant: &Grant<Origin>,
-        reference: &Reference,
-        accept: &Accept,
-    ) -> Result<ManifestAnswer, CacheError> {
-        let answer = self.answer(grant, reference, accept, Want::Head).await?;
-        Ok(ManifestAnswer {
-            bytes: None,
-            ..answer
-        })
-    }
-
-    async fn answer(
-        &self,
-        grant: &Grant<Origin>,
-        reference: &Reference,
-        accept: &Accept,
+        name: &TagName,
         want: Want,
     ) -> Result<ManifestAnswer, CacheError> {
-        let view = View::shared(grant.target().clone());
-        let class = accept.class();
-        let answer = match (reference, class) {
-            (_, VariantClass::Schema1) => return Err(CacheError::Schema1),
-            (Reference::Digest(digest), VariantClass::Index | VariantClass::Manifest) => {
-                return self.by_digest(&view, digest, want).await;
-            }
-            (Reference::Tag(tag), VariantClass::Index | VariantClass::Manifest) => {
-                let name = TagName {
-                    view: view.clone(),
-                    tag: tag.clone(),
-                    class,
-                };
-                self.by_tag(&name, want).await?
-            }
-        };
-        let reads_it = class == VariantClass::Index || !answer.head.media_type.is_index();
-        if reads_it {
-            Ok(answer)
-        } else {
-            self.default_platform(&view, answer, accept, want).await
-        }
-    }
-
-    /// For a client that reads no index, answers with the index's manifest for linux/amd64, if it reads that.
-    async fn default_platform(
-        &self,
-        view: &View,
-        index: ManifestAnswer,
-        accept: &Accept,
-        want: Want,
-    ) -> Result<ManifestAnswer, CacheError> {
-        let bytes = match &index.bytes {
-            Some(bytes) => Some(bytes.clone()),
-            None => {
-                self.by_digest(view, &index.head.digest, Want::Bytes)
-                    .await?
-                    .bytes
-            }
-        };
-        let parsed = ManifestView::parse(&bytes.unwrap_or_default(), Some(&index.head.media_type))?;
-        let child = parsed.default_platform().filter(|child| {
-            child
-                .media_type
-                .as_ref()
-                .is_some_and(|media_type| accept.takes(media_type))
-        });
-        match child {
-            Some(child) => {
-                let child = self.by_digest(view, &child.digest, want).await?;
-                // How fresh the answer is, the index says; that the child had to be fetched, the child.
-                let outcome = if child.outcome == CacheOutcome::Hit {
-                    index.outcome
-                } else {
-                    child.outcome
-                };
-                Ok(ManifestAnswer {
-                    outcome,
-                    age: index.age,
-                    ..child
-                })
-            }
-            None => Ok(index),
-        }
-    }
-
-    async fn by_digest(
-        &self,
-        view: &View,
-        digest: &Digest,
-        want: Want,
-    ) -> Result<ManifestAnswer, CacheError> {
-        let reference = Reference::Digest(*digest);
-        let link = self
-            .backing
-            .links
-            .find(view, LinkKind::Manifest, digest)
-            .await?;
-        match link {
-            Some(link) => {
-                if let Some(answer) = self.linked(view, digest, &link, want).await? {
-                    return Ok(answer);
-                }
-            }
-            None => {
-                self.believe_absence(view, &reference, VariantClass::Index)?;
-                // Bytes that another repository brought here cost this one a question, never a transfer.
-                let is_here = self.fetcher.is_kept(digest).await?;
-                if (is_here || want == Want::Head)
-                    && let Some(head) =
-                        within(self.fetcher.head(view, &reference, VariantClass::Index)).await?
-                {
-                    if want == Want::Head {
-                        let outcome = if is_here {
-                            CacheOutcome::Hit
-                        } else {
-                            CacheOutcome::Miss
-                        };
-                        return Ok(answer(head, None, outcome));
-                    }
-                    if let Some(found) = self
-                        .fetcher
-                        .kept(view, digest, Some(&head.media_type))
-                        .await?
-                    {
-                        return Ok(answer(found.head, Some(found.bytes), CacheOutcome::Hit));
-                    }
-                }
-            }
-        }
-        let Manifest { head, bytes } =
-            within(self.fetcher.get(view, &reference, VariantClass::Index)).await?;
-        Ok(answer(head, Some(bytes), CacheOutcome::Miss))
-    }
-
-    /// Answers with a manifest that the repository's registry answered for before, if enough of it is here.
-    async fn linked(
-        &self,
-        view: &View,
-        digest: &Digest,
-        link: &Link,
-        want: Want,
-    ) -> Result<Option<ManifestAnswer>, CacheError> {
-        Ok(match want {
-            Want::Head => link
-                .manifest(digest)
-                .map(|head| answer(head, None, CacheOutcome::Hit)),
-            Want::Bytes => {
-                let found = self
-                    .fetcher
-                    .kept(view, digest, link.media_type.as_ref())
-                    .await?;
-                found.map(|found| answer(found.head, Some(found.bytes), CacheOutcome::Hit))
-            }
-        })
-    }
-
-    fn believe_absence(
-        &self,
-        view: &View,
-        reference: &Reference,
-        class: VariantClass,
-    ) -> Result<(), CacheError> {
-        let absent = Absent::Manifest(view.origin.clone(), reference.clone(), class);
-        if self
-            .backing
-            .negative
-            .is_absent(&absent, self.backing.clock.now())
-        {
-            return Err(CacheError::ManifestUnknown(Word::Remembered));
-        }
-        Ok(())
-    }
-
-    async fn by_tag(&self, name: &TagName, want: Want) -> Result<ManifestAnswer, CacheError> {
         let Some(record) = self.tags.find(name).await? else {
             return self.unknown_tag(name, want).await;
         };
@@ -487,20 +264,4 @@ async fn first(
     }
     let Manifest { head, bytes } = fetcher.get(&name.view, &reference, name.class).await?;
     Ok(answer(head, Some(bytes), CacheOutcome::Miss))
-}
-
-fn answer(head: ManifestHead, bytes: Option<Bytes>, outcome: CacheOutcome) -> ManifestAnswer {
-    ManifestAnswer {
-        head,
-        bytes,
-        outcome,
-        age: None,
-    }
-}
-
-/// Gives up on an answer that takes too long. What was begun goes on, and the next request finds it.
-async fn within<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
-    timeout(FIRST_ANSWER, work)
-        .await
-        .unwrap_or(Err(CacheError::TooSlow))
 }
