@@ -12,5 +12,6 @@ mod segments;
 mod sight;
 mod spoils;
 mod stops;
+mod stores;
 mod tags;
 mod unsized_blobs;

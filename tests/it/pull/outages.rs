@@ -114,6 +114,8 @@ async fn a_damaged_file_is_noticed_and_fetched_again() {
     registry.clear_log();
     assert_eq!(proxy.get(&path).await.body().await, content);
     assert_eq!(registry.count(Kind::BlobGet), 1);
+    // Whole again on disk, also for the next process.
+    let proxy = proxy.restart().await;
     assert_eq!(
         proxy.get(&path).await.header("cache-status"),
         Some("larder; hit")

@@ -32,6 +32,7 @@ pub struct TestProxy {
     folder: Arc<TempDir>,
     builder: TestProxyBuilder,
     blobs: Arc<FaultyBlobs>,
+    records: Arc<FaultyRecords>,
     counters: Arc<Registry>,
     tasks: Tasks,
     stopping: CancellationToken,
@@ -104,6 +105,11 @@ impl TestProxy {
     /// Returns what is counted, for when it has stopped as well.
     pub fn counters(&self) -> Arc<Registry> {
         self.counters.clone()
+    }
+
+    /// Returns the store of records, which fails when told to.
+    pub fn records(&self) -> &FaultyRecords {
+        &self.records
     }
 
     /// Lets time go by: for freshness, not for timers.
@@ -218,10 +224,11 @@ impl TestProxyBuilder {
             .await
             .unwrap();
         let blobs = Arc::new(FaultyBlobs::new(store.blobs.clone()));
+        let records = Arc::new(FaultyRecords::new(store.cache_records.clone()));
         let parts = Parts {
             blobs: blobs.clone(),
             spools: store.spools.clone(),
-            records: Arc::new(FaultyRecords::new(store.cache_records.clone())),
+            records: records.clone(),
             upstreams: self.registries(&tasks),
             tasks: tasks.clone(),
             clock: self.clock.clone(),
@@ -253,6 +260,7 @@ impl TestProxyBuilder {
             folder: self.folder,
             builder,
             blobs,
+            records,
             counters: Arc::new(counters),
             tasks,
             stopping,
