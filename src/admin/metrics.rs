@@ -25,9 +25,14 @@ impl Collector for Gauges {
             (
                 "fills",
                 "Blobs that are being fetched",
-                self.cache.blobs.fills(),
+                self.cache.blobs.fills() as u64,
             ),
-            ("tasks", "Tasks that are running", self.tasks.count()),
+            ("tasks", "Tasks that are running", self.tasks.count() as u64),
+            (
+                "unverified_parts",
+                "Parts of blobs that went out before the whole was verified, since the start",
+                self.cache.blobs.unverified_parts(),
+            ),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;

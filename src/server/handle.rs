@@ -9,12 +9,13 @@ use super::body::{Reads, ResponseBody};
 use super::error::RequestError;
 use super::metrics::Metrics;
 use super::pull::{self, Conditions};
-use super::request_log::{RequestLog, Subject, with_causes};
+use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
 use super::{access, respond};
 use crate::addressing::{Addressing, Asked, Granted};
 use crate::cache::Cache;
 use crate::oci::Reference;
+use crate::telemetry::with_causes;
 
 /// The longest path and query that is taken, in bytes.
 const PATH_LIMIT: usize = 8 * 1024;

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::metrics::Metrics;
 use crate::answer::{BodyError, CacheOutcome};
 use crate::oci::Reference;
+use crate::telemetry::with_causes;
 
 /// What a request turned out to be, for its closing line.
 #[derive(Clone, Debug)]
@@ -114,21 +115,6 @@ impl RequestLog {
             && (*route == "ping"
                 || (*route == "blob" && matches!(outcome, Some(CacheOutcome::Hit))))
     }
-}
-
-/// Writes an error and what caused it in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.ends_with(&inner_text) {
-            text.push_str(": ");
-            text.push_str(&inner_text);
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 impl Drop for RequestLog {

@@ -40,7 +40,8 @@ pub async fn run(errand: Errand) {
         backing,
     } = errand;
     let _told = AlwaysTold(fill.clone());
-    let span = tracing::info_span!(
+    // Of the highest level, so that it is there whatever of the log is wanted: what fails within says for whom.
+    let span = tracing::error_span!(
         "fill",
         upstream.name = %fill.view().origin.upstream,
         repository.name = %fill.view().origin.repository,

@@ -71,8 +71,10 @@ async fn what_is_malformed_is_refused_here_with_a_reason() {
         );
     }
     assert_eq!(registry.lines(), Vec::<String>::new());
-    let left = std::fs::read_dir(proxy.folder().join("cache/staging-v1")).unwrap();
-    assert_eq!(left.count(), 0);
+    for folder in ["staging-v1", "blobs-v1"] {
+        let left = std::fs::read_dir(proxy.folder().join("cache").join(folder)).unwrap();
+        assert_eq!(left.count(), 0, "{folder}");
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Registries that send something else than they should: never kept, never served whole, and told as it is.
 
+use std::sync::{Arc, Mutex};
+
 use larder::oci::MediaType;
 
 use crate::support::{Ending, FakeRegistry, Fault, Image, Kind, TestProxy, noise};
@@ -281,5 +283,66 @@ async fn registries_that_do_less_than_they_should_are_borne() {
                 .await;
             assert_eq!(part.body().await, noise(1, 200_000)[5..10], "{name}");
         }
+    }
+}
+
+/// Collects what the log says, in this thread.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_lie_is_told_in_one_line_of_the_log() {
+    const ALONE: &str = "LARDER_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        // Whether a line is wanted is remembered for all threads of a process: the log is read in one of its own.
+        let mut own = std::process::Command::new(std::env::current_exe().unwrap());
+        own.args([
+            "--exact",
+            "pull::lies::a_lie_is_told_in_one_line_of_the_log",
+        ])
+        .env(ALONE, "1");
+        let ended = own.output().unwrap();
+        assert!(
+            ended.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ended.stdout)
+        );
+        return;
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _log = tracing::subscriber::set_default(log);
+    let registry = FakeRegistry::start().await;
+    let image = Image::with_layers([noise(1, 1_000)]).push_as(&registry.repository("app"), "1");
+    registry.inject(Fault::on([Kind::BlobGet, Kind::ManifestGet]).wrong_byte_at(20));
+    let proxy = TestProxy::of(&registry).await;
+    for (path, digest) in [("blobs", image.layers[0]), ("manifests", image.digest)] {
+        lines.0.lock().unwrap().clear();
+        assert_eq!(
+            proxy.get(&format!("/v2/app/{path}/{digest}")).await.status,
+            502
+        );
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains("app") && text.contains(&digest.to_string()),
+            "{text}"
+        );
     }
 }
