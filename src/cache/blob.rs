@@ -171,11 +171,13 @@ impl Blobs {
                 .await;
             Ok(head.size)
         };
-        let result = self
-            .heads
-            .run("head_blob", &(view.clone(), digest), work)
-            .await;
-        result.ok_or(CacheError::Stopping)?.0
+        let key = (view.clone(), digest);
+        let asking = self.heads.run("head_blob", &key, work);
+        let answered = timeout(FIRST_ANSWER, asking).await;
+        answered
+            .map_err(|_| CacheError::TooSlow)?
+            .ok_or(CacheError::Stopping)?
+            .0
     }
 
     async fn kept(

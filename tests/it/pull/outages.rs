@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -144,4 +146,32 @@ async fn a_connection_that_breaks_before_the_answer_is_tried_again() {
         ),
         (2, 2)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_client_waits_long_for_a_registry_that_is_silent() {
+    let registry = FakeRegistry::start().await;
+    let digest = registry.repository("app").blob(noise(1, 1_000));
+    let _silent = registry.inject(Fault::everywhere().stall_before_headers());
+    let proxy = TestProxy::of(&registry).await;
+    let blob = format!("/v2/app/blobs/{digest}");
+    for path in [blob.as_str(), "/v2/app/manifests/1"] {
+        for method in ["HEAD", "GET"] {
+            // Over a bare socket: the tests' own client has no more patience than larder.
+            let mut socket = proxy.socket().await;
+            let ask =
+                format!("{method} {path} HTTP/1.1\r\nhost: larder\r\nconnection: close\r\n\r\n");
+            socket.write_all(ask.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            assert!(
+                answer.starts_with("HTTP/1.1 504 "),
+                "{method} {path}: {answer}"
+            );
+            assert!(
+                answer.contains("retry-after: "),
+                "{method} {path}: {answer}"
+            );
+        }
+    }
 }
