@@ -7,8 +7,9 @@ use http::header::HeaderName;
 use http::{Method, StatusCode};
 use moka::future::Cache;
 
+use super::auth::challenge::{Challenge, Complaint, Demand};
+use super::auth::tokens::{Errand, Tokens};
 use super::auth::{self, Next, Shown};
-use super::challenge::{Challenge, Complaint, Demand};
 use super::connect::Clients;
 use super::endpoint_url::EndpointUrl;
 use super::error::UpstreamError;
@@ -16,7 +17,6 @@ use super::redirect::MAX_REDIRECTS;
 use super::refusal::{self, Refusal};
 use super::request::{Ask, base_headers};
 use super::settings::Limits;
-use super::tokens::{Errand, Tokens};
 use super::trust::{Hop, Reach, Trust};
 use super::wire::{Answer, Step, Wire};
 use crate::runtime::{Clock, Tasks};

@@ -19,7 +19,6 @@ pub mod upstreams;
 mod auth;
 mod blob;
 mod budget;
-mod challenge;
 mod connect;
 mod endpoint;
 mod manifest;
@@ -27,7 +26,6 @@ mod redirect;
 mod refusal;
 mod request;
 mod resolve;
-mod tokens;
 mod trust;
 mod wire;
 

@@ -1,9 +1,12 @@
 //! What to do with a refusal: show a token, show it again, get another one, or take it as the answer.
 
+pub(super) mod challenge;
+pub(super) mod tokens;
+
 use http::StatusCode;
 
-use super::challenge::{Challenge, Complaint};
-use super::tokens::{Errand, Token};
+use self::challenge::{Challenge, Complaint};
+use self::tokens::{Errand, Token};
 use crate::oci::RepositoryName;
 
 /// A token that was shown with a request, and the history of that.

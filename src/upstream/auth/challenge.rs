@@ -7,20 +7,20 @@ use http_auth::parser::ChallengeParser;
 
 /// A Bearer challenge: where to get a token, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Challenge {
+pub(in crate::upstream) struct Challenge {
     /// The URL of the token service.
-    pub(super) realm: String,
+    pub(in crate::upstream) realm: String,
     /// Which service the token is for.
-    pub(super) service: Option<String>,
+    pub(in crate::upstream) service: Option<String>,
     /// What the token has to allow.
-    pub(super) scopes: Vec<String>,
+    pub(in crate::upstream) scopes: Vec<String>,
     /// What was wrong with the token that was shown.
-    pub(super) complaint: Option<Complaint>,
+    pub(in crate::upstream) complaint: Option<Complaint>,
 }
 
 /// What is wrong with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Complaint {
+pub(in crate::upstream) enum Complaint {
     /// It is not (or not yet, or no longer) valid.
     InvalidToken,
     /// It is valid, and does not allow this.
@@ -29,7 +29,7 @@ pub(super) enum Complaint {
 
 /// What the headers of a 401 answer ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Demand {
+pub(in crate::upstream) enum Demand {
     /// A Bearer token.
     Bearer(Challenge),
     /// Something that we do not have, Basic credentials for example.
@@ -40,7 +40,7 @@ pub(super) enum Demand {
 
 impl Demand {
     /// Reads all `WWW-Authenticate` lines. A line is read as far as it can be understood.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
+    pub(in crate::upstream) fn of(headers: &HeaderMap) -> Self {
         let lines: Vec<&str> = headers
             .get_all(WWW_AUTHENTICATE)
             .iter()

@@ -15,18 +15,18 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
 use super::challenge::Challenge;
-use super::endpoint_url::Site;
-use super::error::{Phase, UpstreamError};
-use super::redirect::{self, MAX_REDIRECTS};
-use super::request::base_headers;
-use super::trust::{Hop, Sender};
-use super::wire::{Step, Wire};
 use crate::oci::RepositoryName;
 use crate::runtime::Tasks;
+use crate::upstream::endpoint_url::Site;
+use crate::upstream::error::{Phase, UpstreamError};
+use crate::upstream::redirect::{self, MAX_REDIRECTS};
+use crate::upstream::request::base_headers;
+use crate::upstream::trust::{Hop, Sender};
+use crate::upstream::wire::{Step, Wire};
 
 /// A token, with what is known of its life. It is never shown to people.
 #[derive(Clone)]
-pub(super) struct Token {
+pub(in crate::upstream) struct Token {
     authorization: HeaderValue,
     issued: Instant,
     lifetime: Duration,
@@ -36,14 +36,14 @@ pub(super) struct Token {
 ///
 /// Tokens of one site are never shown to another, even if both name the same service and scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Errand {
+pub(in crate::upstream) struct Errand {
     site: Site,
     realm: Hop,
 }
 
 /// The tokens of one endpoint, and of the hosts that it sends us to.
 #[derive(Debug)]
-pub(super) struct Tokens {
+pub(in crate::upstream) struct Tokens {
     wire: Arc<Wire>,
     tasks: Tasks,
     /// What was needed last time.
@@ -68,7 +68,7 @@ impl Tokens {
     const MAX_ANSWER: usize = 128 << 10;
 
     /// Starts with no token.
-    pub(super) fn new(wire: Arc<Wire>, tasks: Tasks) -> Self {
+    pub(in crate::upstream) fn new(wire: Arc<Wire>, tasks: Tasks) -> Self {
         // The default policy may refuse new entries, and a fetch that is not kept is not shared.
         let fetches = Cache::builder()
             .max_capacity(Self::MAX)
@@ -83,12 +83,16 @@ impl Tokens {
     }
 
     /// Returns what was needed last time at a site for a repository.
-    pub(super) fn remembered(&self, site: &Site, repository: &RepositoryName) -> Option<Errand> {
+    pub(in crate::upstream) fn remembered(
+        &self,
+        site: &Site,
+        repository: &RepositoryName,
+    ) -> Option<Errand> {
         self.remembered.get(&(site.clone(), repository.clone()))
     }
 
     /// Remembers what is needed at the site of an errand for a repository.
-    pub(super) fn remember(&self, errand: &Errand, repository: &RepositoryName) {
+    pub(in crate::upstream) fn remember(&self, errand: &Errand, repository: &RepositoryName) {
         let key = (errand.site.clone(), repository.clone());
         self.remembered.insert(key, errand.clone());
     }
@@ -97,7 +101,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`UpstreamError::Forbidden`] when the realm breaks the rules of trust.
-    pub(super) fn errand(
+    pub(in crate::upstream) fn errand(
         &self,
         sender: Sender<'_>,
         challenge: &Challenge,
@@ -114,7 +118,10 @@ impl Tokens {
 
     /// Returns the token of an errand: the one that is there, or a new one. However many ask, one request is made; it
     /// goes on when they are gone.
-    pub(super) async fn obtain(&self, errand: &Errand) -> Result<Token, UpstreamError> {
+    pub(in crate::upstream) async fn obtain(
+        &self,
+        errand: &Errand,
+    ) -> Result<Token, UpstreamError> {
         let failure_counts = self.wire.limits.token_failure;
         let asked = Instant::now();
         loop {
@@ -135,7 +142,7 @@ impl Tokens {
     }
 
     /// Drops a token that was refused, unless it was replaced already.
-    pub(super) fn forget(&self, errand: &Errand, token: &Token) {
+    pub(in crate::upstream) fn forget(&self, errand: &Errand, token: &Token) {
         if let Some(Fetch(fetch)) = self.fetches.get(errand)
             && let Some(Ok(kept)) = fetch.peek().map(|outcome| &outcome.result)
             && kept.authorization == token.authorization
@@ -239,7 +246,7 @@ impl Token {
     }
 
     /// Returns the header that shows it.
-    pub(super) fn authorization(&self) -> &HeaderValue {
+    pub(in crate::upstream) fn authorization(&self) -> &HeaderValue {
         &self.authorization
     }
 
@@ -250,12 +257,12 @@ impl Token {
     }
 
     /// Returns whether it may be refused because it is too new.
-    pub(super) fn is_young(&self) -> bool {
+    pub(in crate::upstream) fn is_young(&self) -> bool {
         self.issued.elapsed() < Self::YOUNG
     }
 
     /// Returns whether more than half of its life is over.
-    pub(super) fn is_old(&self) -> bool {
+    pub(in crate::upstream) fn is_old(&self) -> bool {
         self.issued.elapsed() > self.lifetime / 2
     }
 }
@@ -317,7 +324,7 @@ fn address(challenge: &Challenge, scopes: &[String]) -> Option<Uri> {
 #[cfg(test)]
 impl Token {
     /// Makes a token that was issued this moment.
-    pub(super) fn sample(lifetime: Duration) -> Self {
+    pub(in crate::upstream) fn sample(lifetime: Duration) -> Self {
         Self {
             authorization: HeaderValue::from_static("Bearer sample"),
             issued: Instant::now(),
@@ -326,7 +333,7 @@ impl Token {
     }
 
     /// Makes it older.
-    pub(super) fn aged(self, by: Duration) -> Self {
+    pub(in crate::upstream) fn aged(self, by: Duration) -> Self {
         Self {
             issued: self
                 .issued
@@ -340,7 +347,7 @@ impl Token {
 #[cfg(test)]
 impl Errand {
     /// Makes an errand to a place.
-    pub(super) fn sample(path: &str) -> Self {
+    pub(in crate::upstream) fn sample(path: &str) -> Self {
         let url: Uri = format!("https://auth.example/{path}")
             .parse()
             .expect("a URL");
@@ -350,7 +357,7 @@ impl Errand {
             realm: Hop {
                 url,
                 site,
-                reach: super::trust::Reach::Public,
+                reach: crate::upstream::trust::Reach::Public,
             },
         }
     }
@@ -358,13 +365,13 @@ impl Errand {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connect::Clients;
-    use super::super::resolve::Resolver;
-    use super::super::settings::Limits;
-    use super::super::tls::client_config;
-    use super::super::trust::{Reach, Trust};
     use super::*;
     use crate::runtime::Clock;
+    use crate::upstream::connect::Clients;
+    use crate::upstream::resolve::Resolver;
+    use crate::upstream::settings::Limits;
+    use crate::upstream::tls::client_config;
+    use crate::upstream::trust::{Reach, Trust};
 
     #[tokio::test(start_paused = true)]
     async fn answers_of_token_services() {
