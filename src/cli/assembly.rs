@@ -17,7 +17,7 @@ use crate::runtime::{Clock, Tasks, open_files};
 use crate::server::metrics::Metrics;
 use crate::server::{self, Server};
 use crate::store::disk::DiskStore;
-use crate::upstream::{Limits, Upstreams};
+use crate::upstream::{self, Limits, Upstreams};
 
 /// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
 const DRAIN: Duration = Duration::from_mins(10);
@@ -43,12 +43,13 @@ impl Larder {
         let connections = places()?;
         let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
         store.keep_swept();
-        let upstreams = Upstreams::new(
-            settings.upstreams,
-            Limits::default(),
-            clock.clone(),
-            tasks.clone(),
-        )?;
+        let parts = upstream::Parts {
+            limits: Limits::default(),
+            egress: settings.egress,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+        };
+        let upstreams = Upstreams::new(settings.upstreams, parts)?;
         let parts = Parts {
             blobs: store.blobs.clone(),
             spools: store.spools.clone(),

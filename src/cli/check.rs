@@ -142,7 +142,7 @@ fn endpoints(upstream: &upstream::Settings) -> String {
     }
     let describe = |endpoint: &EndpointSettings| {
         let url = &endpoint.url;
-        match &endpoint.ca_file {
+        match &endpoint.tls.ca_file {
             Some(file) => format!("{url} (trusts {})", file.display()),
             None if url.is_encrypted() => url.to_string(),
             None => format!("{url} (not encrypted)"),

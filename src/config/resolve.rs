@@ -49,6 +49,7 @@ pub(super) fn resolve(
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags(written.tags, &upstreams),
+            share: Vec::new(),
         },
         addressing: addressing::Settings {
             upstreams: upstreams.iter().map(rule).collect(),
@@ -56,11 +57,9 @@ pub(super) fn resolve(
         },
         upstreams: upstreams
             .into_iter()
-            .map(|upstream| upstream::Settings {
-                pattern: upstream.pattern,
-                endpoints: upstream.endpoints,
-            })
+            .map(|upstream| upstream::Settings::new(upstream.pattern, upstream.endpoints))
             .collect(),
+        egress: upstream::Egress::default(),
     }
 }
 

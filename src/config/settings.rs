@@ -16,6 +16,8 @@ pub struct Settings {
     pub addressing: addressing::Settings,
     /// The upstreams that can be reached. One name has at least one endpoint; a pattern has none, its names are hosts.
     pub upstreams: Vec<upstream::Settings>,
+    /// Through which proxies upstreams are reached.
+    pub egress: upstream::Egress,
     /// Where content is kept.
     pub store: disk::Settings,
     /// How long what is kept counts as current.

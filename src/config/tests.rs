@@ -14,7 +14,7 @@ use crate::addressing::UpstreamRule;
 use crate::cache::freshness::{self, Freshness};
 use crate::oci::UpstreamPattern;
 use crate::store::disk;
-use crate::upstream::EndpointSettings;
+use crate::upstream::{Egress, EndpointUrl};
 use crate::{addressing, cache, server, upstream};
 
 /// Makes the surroundings of a user with a home folder, who is in a folder of which nothing is known.
@@ -227,14 +227,8 @@ freshness = "1h"
 "#;
 
 fn upstream(pattern: &UpstreamPattern, urls: &[&str]) -> upstream::Settings {
-    let endpoint = |url: &&str| EndpointSettings {
-        url: url.parse().unwrap(),
-        ca_file: None,
-    };
-    upstream::Settings {
-        pattern: pattern.clone(),
-        endpoints: urls.iter().map(endpoint).collect(),
-    }
+    let endpoint = |url: &&str| url.parse::<EndpointUrl>().unwrap().into();
+    upstream::Settings::new(pattern.clone(), urls.iter().map(endpoint).collect())
 }
 
 fn rule(pattern: &UpstreamPattern, aliases: &[&str], hosts: &[&str]) -> UpstreamRule {
@@ -271,6 +265,7 @@ fn every_key_arrives() {
             upstream(&own, &["http://10.0.0.1:5001", "https://r.example/docker"]),
             upstream(&ecr, &[]),
         ],
+        egress: Egress::default(),
         store: disk::Settings {
             path: PathBuf::from("/nowhere/kept"),
             min_free: Some(1 << 30),
@@ -283,6 +278,7 @@ fn every_key_arrives() {
                     (ecr, Freshness::For(Duration::from_hours(1))),
                 ],
             },
+            share: Vec::new(),
         },
     };
     assert_eq!(settings(EVERY_KEY), expected);
@@ -463,7 +459,7 @@ fn certificates_are_looked_at() {
         .iter()
         .rev()
         .find_map(|u| u.endpoints.first());
-    assert_eq!(endpoint.unwrap().ca_file.as_ref(), Some(&ca_file));
+    assert_eq!(endpoint.unwrap().tls.ca_file.as_ref(), Some(&ca_file));
 }
 
 #[test]

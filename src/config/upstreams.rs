@@ -127,10 +127,9 @@ fn endpoints(written: Vec<EndpointKeys>, faults: &mut Faults) -> Vec<EndpointSet
         if let Some(file) = &keys.ca_file {
             check_ca_file(file, &url.value, faults);
         }
-        endpoints.push(EndpointSettings {
-            url: url.value,
-            ca_file: keys.ca_file.map(|file| file.value),
-        });
+        let mut endpoint = EndpointSettings::from(url.value);
+        endpoint.tls.ca_file = keys.ca_file.map(|file| file.value);
+        endpoints.push(endpoint);
     }
     endpoints
 }

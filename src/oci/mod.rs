@@ -13,6 +13,7 @@ pub mod media_type;
 pub mod name;
 pub mod range;
 pub mod reference;
+pub mod repository_pattern;
 pub mod upstream_name;
 pub mod verify;
 
@@ -26,5 +27,6 @@ pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName};
 pub use range::{ByteRange, ContentRange, Unsatisfiable};
 pub use reference::{Reference, Tag, TagError};
+pub use repository_pattern::{RepositoryPattern, RepositoryPatternError};
 pub use upstream_name::{UpstreamName, UpstreamNameError, UpstreamPattern};
 pub use verify::{Measurer, Mismatch, VerifiedContent, Verifier};

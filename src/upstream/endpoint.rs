@@ -10,16 +10,17 @@ use moka::future::Cache;
 use super::auth::challenge::{Challenge, Complaint, Demand};
 use super::auth::tokens::{Errand, Tokens};
 use super::auth::{self, Next, Shown};
-use super::connect::Clients;
+use super::credentials::{Keyring, LoginIdentity};
 use super::endpoint_url::EndpointUrl;
 use super::error::UpstreamError;
 use super::redirect::MAX_REDIRECTS;
 use super::refusal::{self, Refusal};
 use super::request::{Ask, base_headers};
 use super::settings::Limits;
-use super::trust::{Hop, Reach, Trust};
+use super::trust::{Hop, Reach};
 use super::wire::{Answer, Step, Wire};
-use crate::runtime::{Clock, Tasks};
+use crate::oci::RepositoryName;
+use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
 
 /// What registries say with every answer, and storage does not.
@@ -29,6 +30,7 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 #[derive(Debug)]
 pub(super) struct Endpoint {
     url: EndpointUrl,
+    keyring: Keyring,
     wire: Arc<Wire>,
     tokens: Tokens,
     /// What `GET /v2/` asks for: some registries send no challenge with anything else.
@@ -40,21 +42,11 @@ impl Endpoint {
     const PING_COUNTS: Duration = Duration::from_secs(600);
 
     /// Makes an endpoint that has no connection yet.
-    pub(super) fn new(
-        url: EndpointUrl,
-        clients: Clients,
-        trust: Trust,
-        limits: Limits,
-        (clock, tasks): (Clock, Tasks),
-    ) -> Self {
-        let wire = Arc::new(Wire {
-            clients,
-            trust,
-            limits,
-            clock,
-        });
+    pub(super) fn new(url: EndpointUrl, keyring: Keyring, wire: Wire, tasks: Tasks) -> Self {
+        let wire = Arc::new(wire);
         Self {
             url,
+            keyring,
             tokens: Tokens::new(wire.clone(), tasks),
             wire,
             ping: Cache::builder()
@@ -67,6 +59,11 @@ impl Endpoint {
     /// Returns its address.
     pub(super) fn url(&self) -> &EndpointUrl {
         &self.url
+    }
+
+    /// Returns which login is for a repository here.
+    pub(super) async fn login(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
+        self.keyring.identity(repository).await
     }
 
     /// Returns how patient we are.

@@ -7,6 +7,7 @@
 //! Nothing here knows what is cached, and nothing is verified here: bytes are only as good as the digest that the caller
 //! checks.
 
+pub mod credentials;
 pub mod endpoint_url;
 pub mod error;
 pub mod registry;
@@ -32,11 +33,19 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::{
+    CredentialSettings, CredentialSource, HelperName, LoginIdentity, Secret, SecretSource,
+};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{Phase, TrustRule, UpstreamError};
-pub use registry::{BlobHead, FetchedManifest, ManifestHead, TransferRange, Upstream};
+pub use registry::{
+    BlobHead, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,
+};
 pub use resume::BlobTransfer;
 pub use retry::Schedule;
-pub use settings::{EndpointSettings, Limits, Settings};
+pub use settings::{
+    ApiPath, ClientCertificate, Egress, EndpointScope, EndpointSettings, Limits, Parts, Settings,
+    TlsSettings,
+};
 pub use tls::TlsError;
 pub use upstreams::Upstreams;

@@ -7,6 +7,7 @@ use http::Method;
 
 use super::blob;
 use super::budget::{Budget, Work};
+use super::credentials::LoginIdentity;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::manifest;
@@ -59,6 +60,26 @@ pub struct BlobHead {
     pub size: Option<u64>,
 }
 
+/// Something of a repository that anybody may read, if anybody may read the repository.
+#[derive(Clone, Copy, Debug)]
+pub enum Sample<'a> {
+    /// A manifest.
+    Manifest(&'a Reference),
+    /// A blob.
+    Blob(&'a Digest),
+}
+
+/// What a registry says to somebody without a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Openness {
+    /// It answers: anybody may read the repository.
+    Open,
+    /// It refuses.
+    Closed,
+    /// It says that there is no such thing, which says nothing of the repository.
+    Unsaid,
+}
+
 /// Which bytes of a blob to transfer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferRange {
@@ -95,6 +116,48 @@ impl Upstream {
     pub fn places(&self) -> Vec<String> {
         let places = self.endpoints.iter();
         places.map(|endpoint| endpoint.url().to_string()).collect()
+    }
+
+    /// Returns which login is for a repository, `None` when it is asked for anonymously. It stays the same when a password
+    /// changes. Waits for a file or a helper only as long as nothing is known of it.
+    pub async fn login(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
+        let mut names = Vec::new();
+        for endpoint in &self.endpoints {
+            if let Some(identity) = endpoint.login(repository).await {
+                names.push(identity.as_str().to_owned());
+            }
+        }
+        (!names.is_empty()).then(|| LoginIdentity::new(&names.join(", ")))
+    }
+
+    /// Finds out whether somebody without a login may read a repository, by a HEAD for something in it, which costs no
+    /// quota. Where several endpoints are configured, one that answers is enough.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], of the last endpoint, when the registry could not be asked.
+    pub async fn openness(
+        &self,
+        repository: &RepositoryName,
+        sample: Sample<'_>,
+    ) -> Result<Openness, UpstreamError> {
+        let _permit = self.budget.admit(Work::Question).await?;
+        let ask = match sample {
+            Sample::Manifest(reference) => {
+                Ask::manifest(Method::HEAD, repository, reference, VariantClass::Index)
+            }
+            Sample::Blob(digest) => Ask::blob(Method::HEAD, repository, digest),
+        };
+        let ask = ask.anonymously();
+        let asked = self.in_order(async |endpoint| {
+            let answer = endpoint.request(&ask).await?;
+            Ok(answer.status().is_success().then_some(()))
+        });
+        match asked.await {
+            Ok(Some(())) => Ok(Openness::Open),
+            Ok(None) => Ok(Openness::Unsaid),
+            Err(UpstreamError::Refused { .. }) => Ok(Openness::Closed),
+            Err(error) => Err(error),
+        }
     }
 
     /// Fetches a manifest of at most 8 MiB. `None` when the registry says 404.

@@ -8,6 +8,15 @@ use crate::oci::{Digest, MediaType, Reference, RepositoryName, VariantClass};
 /// How we introduce ourselves.
 pub(super) const AGENT: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
 
+/// Who a question comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum AsWhom {
+    /// With the login that is configured for the repository, if there is one.
+    Configured,
+    /// Without one.
+    Anonymous,
+}
+
 /// One question to a registry. It stays the same through redirects and retries.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
@@ -15,6 +24,7 @@ pub(super) struct Ask {
     /// What is asked for, below `/v2/`.
     pub(super) path: String,
     pub(super) repository: RepositoryName,
+    pub(super) as_whom: AsWhom,
     /// All headers but `Authorization`, which depends on who is asked.
     pub(super) headers: HeaderMap,
 }
@@ -45,8 +55,15 @@ impl Ask {
             method,
             path,
             repository: repository.clone(),
+            as_whom: AsWhom::Configured,
             headers,
         }
+    }
+
+    /// Asks without a login.
+    pub(super) fn anonymously(mut self) -> Self {
+        self.as_whom = AsWhom::Anonymous;
+        self
     }
 
     /// Asks for a part only, unless that is the whole: from a byte to the one before `end`.

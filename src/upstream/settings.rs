@@ -1,11 +1,15 @@
 //! What the room is told: which registries there are and how to reach them, and how patient to be.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::credentials::CredentialSettings;
 use super::endpoint_url::EndpointUrl;
 use super::retry::Schedule;
 use crate::oci::UpstreamPattern;
+use crate::runtime::{Clock, Tasks};
 
 /// One configured upstream, or a pattern that stands for many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +18,24 @@ pub struct Settings {
     pub pattern: UpstreamPattern,
     /// Where to ask, in this order; the last one decides. When empty: `https://` and the name of the upstream.
     pub endpoints: Vec<EndpointSettings>,
+    /// The logins for the last endpoint, or for the name itself of those that fit a pattern. For each repository the
+    /// first counts that matches and exists. Other endpoints have their own.
+    pub credentials: Vec<CredentialSettings>,
+    /// Hosts, `host` or `host:port`, whose token services are given the logins, beside those of the registry's own
+    /// domain.
+    pub token_hosts: Vec<Arc<str>>,
+}
+
+impl Settings {
+    /// Makes settings with nothing but endpoints.
+    pub fn new(pattern: UpstreamPattern, endpoints: Vec<EndpointSettings>) -> Self {
+        Self {
+            pattern,
+            endpoints,
+            credentials: Vec::new(),
+            token_hosts: Vec::new(),
+        }
+    }
 }
 
 /// One place to ask.
@@ -21,13 +43,104 @@ pub struct Settings {
 pub struct EndpointSettings {
     /// Its address. With `http://` it is thereby insecure, and a private address is thereby allowed, for itself alone.
     pub url: EndpointUrl,
-    /// Certificates (PEM) that are trusted there, besides those of the system.
+    /// What is trusted there, and what we show.
+    pub tls: TlsSettings,
+    /// Whether it is asked without encryption when it does not speak TLS or refuses the connection. Never after a wrong
+    /// certificate.
+    pub falls_back_to_http: bool,
+    /// Where its API is.
+    pub api_path: ApiPath,
+    /// What it is asked for.
+    pub scope: EndpointScope,
+    /// Its own logins. Those of the upstream are for the last endpoint, in front of these.
+    pub credentials: Vec<CredentialSettings>,
+}
+
+/// What is trusted over TLS, and what we show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Certificates (PEM) that are trusted, besides those of the system.
     pub ca_file: Option<PathBuf>,
+    /// The certificate that we show when we are asked for one.
+    pub client: Option<ClientCertificate>,
+    /// Whether any certificate is taken. Whoever is on the way can then say where a tag leads, and see our logins.
+    pub skips_verification: bool,
+}
+
+/// A certificate of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate and those that vouch for it (PEM).
+    pub cert_file: PathBuf,
+    /// Its private key (PEM).
+    pub key_file: PathBuf,
+}
+
+/// Where the API of a registry is, below its address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ApiPath {
+    /// At `/v2/`.
+    #[default]
+    Versioned,
+    /// At the address itself, whose path has `/v2` in it already (containerd's `override_path`).
+    AsWritten,
+}
+
+/// What an endpoint is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EndpointScope {
+    /// Everything.
+    #[default]
+    Everything,
+    /// What a digest names: it is not trusted to say what tags point at.
+    Digests,
 }
 
 impl From<EndpointUrl> for EndpointSettings {
     fn from(url: EndpointUrl) -> Self {
-        Self { url, ca_file: None }
+        Self {
+            url,
+            tls: TlsSettings::default(),
+            falls_back_to_http: false,
+            api_path: ApiPath::default(),
+            scope: EndpointScope::default(),
+            credentials: Vec::new(),
+        }
+    }
+}
+
+/// The proxies through which registries are reached, as the usual variables name them. None by default.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Egress {
+    /// For `http://` (`http_proxy`). A URL, perhaps with a user and a password.
+    pub http: Option<Arc<str>>,
+    /// For `https://` (`HTTPS_PROXY`).
+    pub https: Option<Arc<str>>,
+    /// What is reached directly (`NO_PROXY`): hosts, domains, addresses and networks, with commas between them.
+    pub except: Option<Arc<str>>,
+}
+
+/// What upstreams are made with.
+#[derive(Debug)]
+pub struct Parts {
+    /// How patient to be.
+    pub limits: Limits,
+    /// Which way out.
+    pub egress: Egress,
+    /// The time.
+    pub clock: Clock,
+    /// All tasks.
+    pub tasks: Tasks,
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |proxy: &Option<Arc<str>>| proxy.as_ref().map(|_| "***");
+        f.debug_struct("Egress")
+            .field("http", &shown(&self.http))
+            .field("https", &shown(&self.https))
+            .field("except", &self.except)
+            .finish()
     }
 }
 

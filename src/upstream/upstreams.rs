@@ -8,15 +8,16 @@ use moka::sync::Cache;
 use rustls::ClientConfig;
 
 use super::connect::Clients;
+use super::credentials::{CredentialSettings, Keyring};
 use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
 use super::registry::Upstream;
 use super::resolve::Resolver;
-use super::settings::{Limits, Settings};
+use super::settings::{EndpointSettings, Parts, Settings};
 use super::tls::{TlsError, client_config, read_certificates};
 use super::trust::Trust;
+use super::wire::Wire;
 use crate::oci::{UpstreamName, UpstreamPattern};
-use crate::runtime::{Clock, Tasks};
 
 /// The upstreams that may be asked. Drop it before the tasks are drained: idle connections are tasks that end with it.
 #[derive(Debug)]
@@ -28,8 +29,20 @@ pub struct Upstreams {
     maker: Maker,
 }
 
+/// How the upstreams of one entry are reached.
+#[derive(Clone, Debug)]
+struct Plan {
+    /// When empty: at the name of the upstream.
+    places: Vec<Place>,
+    credentials: Vec<CredentialSettings>,
+}
+
 /// Where to ask, and what is trusted there.
-type Plan = Vec<(EndpointUrl, Arc<ClientConfig>)>;
+#[derive(Clone, Debug)]
+struct Place {
+    settings: EndpointSettings,
+    tls: Arc<ClientConfig>,
+}
 
 impl Upstreams {
     /// How many upstreams of patterns have connections and tokens at once. Names come from clients, so there is no end
@@ -40,29 +53,15 @@ impl Upstreams {
     ///
     /// # Errors
     /// [`TlsError`] when a file of certificates cannot be used.
-    pub fn new(
-        settings: Vec<Settings>,
-        limits: Limits,
-        clock: Clock,
-        tasks: Tasks,
-    ) -> Result<Self, TlsError> {
+    pub fn new(settings: Vec<Settings>, parts: Parts) -> Result<Self, TlsError> {
         let maker = Maker {
             tls: client_config(Vec::new())?,
-            resolver: Resolver::new(&limits, &tasks),
-            limits,
-            clock,
-            tasks,
+            resolver: Resolver::new(&parts.limits, &parts.tasks),
+            parts,
         };
         let (mut named, mut patterns) = (HashMap::new(), Vec::new());
-        for Settings { pattern, endpoints } in settings {
-            let mut plan = Plan::new();
-            for endpoint in endpoints {
-                let tls = match endpoint.ca_file {
-                    Some(path) => client_config(read_certificates(&path)?)?,
-                    None => maker.tls.clone(),
-                };
-                plan.push((endpoint.url, tls));
-            }
+        for entry in settings {
+            let (pattern, plan) = maker.plan(entry)?;
             match pattern {
                 UpstreamPattern::Exactly(name) => {
                     let upstream = maker.upstream(&name, &plan);
@@ -102,44 +101,90 @@ impl Upstreams {
 struct Maker {
     tls: Arc<ClientConfig>,
     resolver: Resolver,
-    limits: Limits,
-    clock: Clock,
-    tasks: Tasks,
+    parts: Parts,
 }
 
 impl Maker {
-    fn upstream(&self, name: &UpstreamName, plan: &Plan) -> Arc<Upstream> {
-        let own = || vec![(EndpointUrl::of(name), self.tls.clone())];
-        let plan = if plan.is_empty() { own() } else { plan.clone() };
-        let trust = Trust::new(plan.iter().map(|(url, _)| url.site().clone()).collect());
-        let endpoints = plan.into_iter().map(|(url, tls)| {
-            let clients = Clients::new(&self.resolver, &tls, &self.limits, &self.tasks);
-            let runtime = (self.clock.clone(), self.tasks.clone());
-            let limits = self.limits.clone();
-            Arc::new(Endpoint::new(url, clients, trust.clone(), limits, runtime))
+    /// Reads the certificates of an entry.
+    fn plan(&self, settings: Settings) -> Result<(UpstreamPattern, Plan), TlsError> {
+        let places = settings.endpoints.into_iter().map(|settings| {
+            let tls = match &settings.tls.ca_file {
+                Some(path) => client_config(read_certificates(path)?)?,
+                None => self.tls.clone(),
+            };
+            Ok(Place { settings, tls })
         });
-        Arc::new(Upstream::new(
-            name.clone(),
-            endpoints.collect(),
-            &self.limits,
-        ))
+        let plan = Plan {
+            places: places.collect::<Result<_, TlsError>>()?,
+            credentials: settings.credentials,
+        };
+        Ok((settings.pattern, plan))
+    }
+
+    fn upstream(&self, name: &UpstreamName, plan: &Plan) -> Arc<Upstream> {
+        let mut places = plan.places.clone();
+        if places.is_empty() {
+            places.push(Place {
+                settings: EndpointUrl::of(name).into(),
+                tls: self.tls.clone(),
+            });
+        }
+        let sites = places.iter().map(|place| place.settings.url.site().clone());
+        let trust = Trust::new(sites.collect());
+        let last = places.len() - 1;
+        let endpoints = places.into_iter().enumerate().map(|(index, place)| {
+            let (mut credentials, server) = if index == last {
+                (plan.credentials.clone(), name.to_string())
+            } else {
+                (Vec::new(), place.settings.url.site().name().to_string())
+            };
+            credentials.extend(place.settings.credentials.iter().cloned());
+            let keyring = Keyring::new(credentials, &server, self.parts.tasks.clone());
+            Arc::new(self.endpoint(place, keyring, trust.clone()))
+        });
+        let limits = &self.parts.limits;
+        Arc::new(Upstream::new(name.clone(), endpoints.collect(), limits))
+    }
+
+    fn endpoint(&self, place: Place, keyring: Keyring, trust: Trust) -> Endpoint {
+        let Parts {
+            limits,
+            clock,
+            tasks,
+            ..
+        } = &self.parts;
+        let clients = Clients::new(&self.resolver, &place.tls, limits, tasks);
+        let wire = Wire {
+            clients,
+            trust,
+            limits: limits.clone(),
+            clock: clock.clone(),
+        };
+        Endpoint::new(place.settings.url, keyring, wire, tasks.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::{Egress, Limits};
     use super::*;
+    use crate::runtime::{Clock, Tasks};
 
     fn upstreams(settings: &[(&str, &[&str])]) -> Upstreams {
-        let settings = settings.iter().map(|(pattern, endpoints)| Settings {
-            pattern: pattern.parse().unwrap(),
-            endpoints: endpoints
+        let settings = settings.iter().map(|(pattern, endpoints)| {
+            let endpoints = endpoints
                 .iter()
                 .map(|url| url.parse::<EndpointUrl>().unwrap().into())
-                .collect(),
+                .collect();
+            Settings::new(pattern.parse().unwrap(), endpoints)
         });
-        let (limits, clock) = (Limits::default(), Clock::system());
-        Upstreams::new(settings.collect(), limits, clock, Tasks::new()).unwrap()
+        let parts = Parts {
+            limits: Limits::default(),
+            egress: Egress::default(),
+            clock: Clock::system(),
+            tasks: Tasks::new(),
+        };
+        Upstreams::new(settings.collect(), parts).unwrap()
     }
 
     #[test]

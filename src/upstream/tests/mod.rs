@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use super::settings::{EndpointSettings, Limits, Settings};
+use super::settings::{Egress, EndpointSettings, Limits, Parts, Settings};
 use super::{
-    BlobTransfer, FetchedManifest, Schedule, TransferRange, Upstream, UpstreamError, Upstreams,
+    BlobTransfer, EndpointUrl, FetchedManifest, Schedule, TransferRange, Upstream, UpstreamError,
+    Upstreams,
 };
 use crate::oci::{Algorithm, Digest, Measurer, Reference, RepositoryName, VariantClass};
 use crate::runtime::{Clock, Tasks};
@@ -31,15 +32,19 @@ fn quick() -> Limits {
 
 /// Makes an upstream of endpoints, with a file of certificates for all of them.
 fn upstream_with(endpoints: &[String], limits: Limits, ca_file: Option<PathBuf>) -> Arc<Upstream> {
-    let endpoints = endpoints.iter().map(|url| EndpointSettings {
-        url: url.parse().unwrap(),
-        ca_file: ca_file.clone(),
+    let endpoints = endpoints.iter().map(|url| {
+        let mut endpoint = EndpointSettings::from(url.parse::<EndpointUrl>().unwrap());
+        endpoint.tls.ca_file = ca_file.clone();
+        endpoint
     });
-    let settings = Settings {
-        pattern: "up.test".parse().unwrap(),
-        endpoints: endpoints.collect(),
+    let settings = Settings::new("up.test".parse().unwrap(), endpoints.collect());
+    let parts = Parts {
+        limits,
+        egress: Egress::default(),
+        clock: Clock::system(),
+        tasks: Tasks::new(),
     };
-    let upstreams = Upstreams::new(vec![settings], limits, Clock::system(), Tasks::new()).unwrap();
+    let upstreams = Upstreams::new(vec![settings], parts).unwrap();
     upstreams.get(&"up.test".parse().unwrap()).unwrap()
 }
 

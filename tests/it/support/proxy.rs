@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use larder::addressing::{self, Addressing, UpstreamRule};
 use larder::cache::freshness::{self, Freshness};
-use larder::cache::{self, Cache, Parts};
+use larder::cache::{self, Cache, Parts, ShareRule};
 use larder::runtime::{Clock, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
 use larder::server::{self, Server};
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
-use larder::upstream::{self, EndpointSettings, Limits, Schedule, Upstreams};
+use larder::upstream::{
+    self, CredentialSettings, CredentialSource, Egress, EndpointUrl, Limits, Schedule, Secret,
+    SecretSource, Upstreams,
+};
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -42,7 +45,9 @@ pub struct TestProxy {
 /// What a larder is started with.
 #[derive(Clone)]
 pub struct TestProxyBuilder {
-    upstreams: Vec<(String, String, Vec<String>, Vec<String>)>,
+    upstreams: Vec<Configured>,
+    share: Vec<ShareRule>,
+    egress: Egress,
     ca_file: Option<PathBuf>,
     default: Option<String>,
     freshness: Freshness,
@@ -52,11 +57,21 @@ pub struct TestProxyBuilder {
     folder: Arc<TempDir>,
 }
 
+/// A registry that the larder knows.
+#[derive(Clone)]
+struct Configured {
+    settings: upstream::Settings,
+    aliases: Vec<String>,
+    hosts: Vec<String>,
+}
+
 impl TestProxy {
     /// Configures a larder.
     pub fn builder() -> TestProxyBuilder {
         TestProxyBuilder {
             upstreams: Vec::new(),
+            share: Vec::new(),
+            egress: Egress::default(),
             ca_file: None,
             default: None,
             freshness: Freshness::default(),
@@ -169,20 +184,67 @@ impl TestProxyBuilder {
     /// Adds a registry by its address.
     pub fn upstream_at(mut self, name: &str, url: &str) -> Self {
         self.default.get_or_insert_with(|| name.to_owned());
-        self.upstreams
-            .push((name.to_owned(), url.to_owned(), Vec::new(), Vec::new()));
+        let endpoints = vec![url.parse::<EndpointUrl>().unwrap().into()];
+        self.upstreams.push(Configured {
+            settings: upstream::Settings::new(name.parse().unwrap(), endpoints),
+            aliases: Vec::new(),
+            hosts: Vec::new(),
+        });
         self
     }
 
     /// Gives the last registry an alias.
     pub fn alias(mut self, alias: &str) -> Self {
-        self.upstreams.last_mut().unwrap().2.push(alias.to_owned());
+        let last = self.upstreams.last_mut().unwrap();
+        last.aliases.push(alias.to_owned());
         self
     }
 
     /// Gives the last registry a virtual host.
     pub fn host(mut self, host: &str) -> Self {
-        self.upstreams.last_mut().unwrap().3.push(host.to_owned());
+        let last = self.upstreams.last_mut().unwrap();
+        last.hosts.push(host.to_owned());
+        self
+    }
+
+    /// Changes the settings of the last registry: endpoints, logins and what else there is.
+    pub fn with(mut self, change: impl FnOnce(&mut upstream::Settings)) -> Self {
+        change(&mut self.upstreams.last_mut().unwrap().settings);
+        self
+    }
+
+    /// Logs in at the last registry, for all repositories.
+    pub fn login(self, username: &str, password: &str) -> Self {
+        let source = CredentialSource::Password {
+            username: username.into(),
+            password: SecretSource::Value(Secret::new(password)),
+            next: None,
+        };
+        self.credential("**", source)
+    }
+
+    /// Adds a login at the last registry, for some repositories.
+    pub fn credential(self, repositories: &str, source: CredentialSource) -> Self {
+        self.with(|settings| {
+            settings.credentials.push(CredentialSettings {
+                repositories: repositories.parse().unwrap(),
+                source,
+            });
+        })
+    }
+
+    /// Gives what is private at the last registry to everyone.
+    pub fn shares(mut self, repositories: &str) -> Self {
+        self.share.push(ShareRule {
+            upstreams: self.upstreams.last().unwrap().settings.pattern.clone(),
+            repositories: repositories.parse().unwrap(),
+        });
+        self
+    }
+
+    /// Reaches registries through proxies.
+    pub fn egress(mut self, egress: Egress) -> Self {
+        self.egress = egress;
         self
     }
 
@@ -237,7 +299,13 @@ impl TestProxyBuilder {
             freshness: self.freshness,
             per_upstream: Vec::new(),
         };
-        let cache = Arc::new(Cache::new(parts, cache::Settings { tags }));
+        let cache = Arc::new(Cache::new(
+            parts,
+            cache::Settings {
+                tags,
+                share: self.share.clone(),
+            },
+        ));
         let mut counters = Registry::default();
         let metrics = Metrics::register(&mut counters);
         let parts = server::Parts {
@@ -269,14 +337,19 @@ impl TestProxyBuilder {
     }
 
     fn addressing(&self) -> Addressing {
-        let upstreams = self
-            .upstreams
-            .iter()
-            .map(|(name, _, aliases, hosts)| UpstreamRule {
-                pattern: name.parse().unwrap(),
-                aliases: aliases.iter().map(|alias| alias.parse().unwrap()).collect(),
-                hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
-            });
+        let upstreams = self.upstreams.iter().map(|registry| UpstreamRule {
+            pattern: registry.settings.pattern.clone(),
+            aliases: registry
+                .aliases
+                .iter()
+                .map(|alias| alias.parse().unwrap())
+                .collect(),
+            hosts: registry
+                .hosts
+                .iter()
+                .map(|host| host.parse().unwrap())
+                .collect(),
+        });
         let default = self.default.as_ref().map(|name| name.parse().unwrap());
         Addressing::new(&addressing::Settings {
             upstreams: upstreams.collect(),
@@ -285,23 +358,21 @@ impl TestProxyBuilder {
     }
 
     fn registries(&self, tasks: &Tasks) -> Upstreams {
-        let settings = self
-            .upstreams
-            .iter()
-            .map(|(name, url, ..)| upstream::Settings {
-                pattern: name.parse().unwrap(),
-                endpoints: vec![EndpointSettings {
-                    url: url.parse().unwrap(),
-                    ca_file: self.ca_file.clone(),
-                }],
-            });
-        Upstreams::new(
-            settings.collect(),
-            self.limits.clone(),
-            self.clock.clone(),
-            tasks.clone(),
-        )
-        .unwrap()
+        let settings = self.upstreams.iter().map(|registry| {
+            let mut settings = registry.settings.clone();
+            for endpoint in &mut settings.endpoints {
+                let own = endpoint.tls.ca_file.take();
+                endpoint.tls.ca_file = own.or_else(|| self.ca_file.clone());
+            }
+            settings
+        });
+        let parts = upstream::Parts {
+            limits: self.limits.clone(),
+            egress: self.egress.clone(),
+            clock: self.clock.clone(),
+            tasks: tasks.clone(),
+        };
+        Upstreams::new(settings.collect(), parts).unwrap()
     }
 }
 
