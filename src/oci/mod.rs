@@ -4,6 +4,7 @@
 //! other room.
 
 pub mod accept;
+pub mod challenge;
 pub mod condition;
 pub mod descriptor;
 pub mod digest;
@@ -18,6 +19,7 @@ pub mod upstream_name;
 pub mod verify;
 
 pub use accept::{Accept, VariantClass};
+pub use challenge::{Challenge, ChallengeContent};
 pub use condition::EntityTags;
 pub use descriptor::{Descriptor, Platform};
 pub use digest::{Algorithm, Digest, DigestError};

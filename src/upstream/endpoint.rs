@@ -179,13 +179,14 @@ impl Endpoint {
         ask: &Ask,
     ) -> Result<Option<(Errand, Option<Complaint>)>, UpstreamError> {
         let is_own = hop.site == *self.url.site();
-        let challenge = match Demand::of(answer.headers()) {
-            Demand::Bearer(challenge) => challenge,
-            Demand::Nothing if is_own => match self.ping().await {
+        let demand = Demand::of(answer.headers());
+        let challenge = match demand.bearer {
+            Some(challenge) => challenge,
+            None if demand.is_empty && is_own => match self.ping().await {
                 Some(challenge) => challenge,
                 None => return Ok(None),
             },
-            Demand::Nothing | Demand::Other => return Ok(None),
+            None => return Ok(None),
         };
         // Another host, that we were sent to, has names of its own: only it knows what to ask for.
         let scopes = if is_own {
@@ -203,10 +204,7 @@ impl Endpoint {
         let asking = async {
             let (hop, headers) = (self.hop(""), base_headers("*/*"));
             let answer = self.wire.send(&hop, &Method::GET, &headers, None).await?;
-            let challenge = match Demand::of(answer.headers()) {
-                Demand::Bearer(challenge) => Some(challenge),
-                Demand::Other | Demand::Nothing => None,
-            };
+            let challenge = Demand::of(answer.headers()).bearer;
             self.wire.drain(answer).await;
             Ok::<_, UpstreamError>(challenge)
         };

@@ -1,9 +1,9 @@
-//! What a registry wants to see before it answers: the Bearer challenges in `WWW-Authenticate` (RFC 9110, section 11).
+//! What a registry wants to see before it answers: a token, and from where, or a user and a password.
 
-use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
-use http_auth::ChallengeRef;
-use http_auth::parser::ChallengeParser;
+use http::{HeaderMap, HeaderValue};
+
+use crate::oci;
 
 /// A Bearer challenge: where to get a token, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,54 +29,44 @@ pub(in crate::upstream) enum Complaint {
 
 /// What the headers of a 401 answer ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::upstream) enum Demand {
-    /// A Bearer token.
-    Bearer(Challenge),
-    /// Something that we do not have, Basic credentials for example.
-    Other,
-    /// Nothing: there is no challenge.
-    Nothing,
+pub(in crate::upstream) struct Demand {
+    /// The first Bearer challenge that says where to get a token.
+    pub(in crate::upstream) bearer: Option<Challenge>,
+    /// Whether a user and a password are taken.
+    pub(in crate::upstream) has_basic: bool,
+    /// Whether there is nothing at all, not even something that cannot be understood.
+    pub(in crate::upstream) is_empty: bool,
 }
 
 impl Demand {
-    /// Reads all `WWW-Authenticate` lines. A line is read as far as it can be understood.
+    /// Reads all `WWW-Authenticate` lines. They are read as far as they can be understood.
     pub(in crate::upstream) fn of(headers: &HeaderMap) -> Self {
-        let lines: Vec<&str> = headers
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|line| line.to_str().ok())
-            .collect();
-        let bearer = lines
-            .iter()
-            .flat_map(|line| ChallengeParser::new(line).map_while(Result::ok))
-            .find_map(|challenge| bearer(&challenge));
-        match bearer {
-            Some(challenge) => Self::Bearer(challenge),
-            None if lines.iter().all(|line| line.trim().is_empty()) => Self::Nothing,
-            None => Self::Other,
+        let lines = || headers.get_all(WWW_AUTHENTICATE).iter();
+        let challenges = oci::Challenge::parse(lines().map(HeaderValue::as_bytes));
+        Self {
+            bearer: challenges.iter().find_map(bearer),
+            has_basic: challenges.iter().any(|challenge| challenge.is("Basic")),
+            is_empty: lines().all(|line| line.as_bytes().trim_ascii().is_empty()),
         }
     }
 }
 
 /// Reads a Bearer challenge with a realm.
-fn bearer(challenge: &ChallengeRef<'_>) -> Option<Challenge> {
-    if !challenge.scheme.eq_ignore_ascii_case("bearer") {
+fn bearer(challenge: &oci::Challenge) -> Option<Challenge> {
+    if !challenge.is("Bearer") {
         return None;
     }
-    let parameter = |name: &str| {
+    let parameter = |name| {
         challenge
-            .params
-            .iter()
-            .find(|(key, _)| key.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.to_unescaped())
-            .filter(|value| !value.is_empty())
+            .parameter(name)
+            .filter(|value| !value.trim().is_empty())
     };
     let scope = parameter("scope").unwrap_or_default();
     Some(Challenge {
-        realm: parameter("realm")?,
-        service: parameter("service"),
+        realm: parameter("realm")?.to_owned(),
+        service: parameter("service").map(String::from),
         scopes: scope.split_whitespace().map(String::from).collect(),
-        complaint: match parameter("error").as_deref() {
+        complaint: match parameter("error") {
             Some("invalid_token") => Some(Complaint::InvalidToken),
             Some("insufficient_scope") => Some(Complaint::InsufficientScope),
             _ => None,
@@ -115,17 +105,18 @@ mod tests {
             vec!["Negotiate oYG2MIGz==", line],
             vec![r#"Bearer service="no realm""#, line],
         ] {
-            assert_eq!(demand(&lines), Demand::Bearer(hub.clone()), "{lines:?}");
+            let found = demand(&lines);
+            assert_eq!(found.bearer.as_ref(), Some(&hub), "{lines:?}");
+            assert_eq!(found.has_basic, lines[0] == behind_basic, "{lines:?}");
+            assert!(!found.is_empty, "{lines:?}");
         }
     }
 
     #[test]
     fn scopes_and_missing_parameters() {
-        let Demand::Bearer(challenge) =
-            demand(&[r#"Bearer realm="https://r.io/t?x=1",service="",scope="a:b:c  d:e:f""#])
-        else {
-            panic!("a Bearer challenge");
-        };
+        let found =
+            demand(&[r#"Bearer realm="https://r.io/t?x=1",service="",scope="a:b:c  d:e:f""#]);
+        let challenge = found.bearer.unwrap();
         assert_eq!(challenge.realm, "https://r.io/t?x=1");
         assert_eq!(challenge.service, None);
         assert_eq!(challenge.scopes, ["a:b:c", "d:e:f"]);
@@ -134,14 +125,21 @@ mod tests {
 
     #[test]
     fn what_is_no_bearer_challenge() {
-        for (lines, found) in [
-            (vec![], Demand::Nothing),
-            (vec![""], Demand::Nothing),
-            (vec![r#"Basic realm="x""#], Demand::Other),
-            (vec!["garbage =,="], Demand::Other),
-            (vec!["Bearer"], Demand::Other),
+        for (lines, has_basic, is_empty) in [
+            (vec![], false, true),
+            (vec!["", " \t"], false, true),
+            (vec![r#"Basic realm="x""#], true, false),
+            (vec!["bASIC"], true, false),
+            (vec!["garbage =,="], false, false),
+            (vec!["Bearer"], false, false),
+            (vec![r#"Bearer realm="""#, "Basic"], true, false),
         ] {
-            assert_eq!(demand(&lines), found, "{lines:?}");
+            let expected = Demand {
+                bearer: None,
+                has_basic,
+                is_empty,
+            };
+            assert_eq!(demand(&lines), expected, "{lines:?}");
         }
     }
 }
