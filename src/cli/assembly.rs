@@ -13,7 +13,7 @@ use crate::admin::{Door, Gauges};
 use crate::cache::{Cache, Parts};
 use crate::config::Settings;
 use crate::runtime::shutdown::StopSignals;
-use crate::runtime::{Clock, Tasks, open_files};
+use crate::runtime::{Clock, InstanceId, Tasks, open_files};
 use crate::server::metrics::Metrics;
 use crate::server::{self, Server};
 use crate::store::disk::DiskStore;
@@ -40,6 +40,7 @@ impl Larder {
     /// When a part cannot start; the error says which, and why.
     pub(super) async fn assemble(settings: Settings) -> anyhow::Result<Self> {
         let (tasks, clock) = (Tasks::new(), Clock::system());
+        let instance = InstanceId::random();
         let connections = places()?;
         let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
         store.keep_swept();
@@ -48,6 +49,7 @@ impl Larder {
             egress: settings.egress,
             clock: clock.clone(),
             tasks: tasks.clone(),
+            instance,
         };
         let upstreams = Upstreams::new(settings.upstreams, parts)?;
         let parts = Parts {
@@ -69,6 +71,7 @@ impl Larder {
             addressing: Addressing::new(&settings.addressing),
             cache,
             metrics: Metrics::register(&mut registry),
+            instance,
             connections,
             tasks: tasks.clone(),
         };

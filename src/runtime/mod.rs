@@ -2,9 +2,11 @@
 
 pub mod clock;
 pub mod executor;
+pub mod instance;
 pub mod open_files;
 pub mod shutdown;
 pub mod tasks;
 
 pub use clock::{Clock, Timestamp};
+pub use instance::InstanceId;
 pub use tasks::Tasks;

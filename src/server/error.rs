@@ -43,6 +43,9 @@ pub enum RequestError {
     /// Nothing is hosted here yet.
     #[error("the repository {0} is not here: nothing has been pushed to it")]
     NotHosted(String),
+    /// A registry that was asked for this asked us for it.
+    #[error("this request came back to the larder that made it: an endpoint leads in a circle")]
+    Circle,
     /// The path is longer than is taken.
     #[error("the path and query have more than {limit_bytes} bytes")]
     PathTooLong {
@@ -123,6 +126,7 @@ impl RequestError {
                 told(StatusCode::NOT_IMPLEMENTED, ErrorCode::Unsupported, self)
             }
             Self::NotHosted(_) => told(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, self),
+            Self::Circle => told(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, self),
             Self::PathTooLong { .. } => {
                 told(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, self)
             }
@@ -259,11 +263,15 @@ fn upstream(
             ErrorCode::TooManyRequests,
             Some(*retry_after),
         ),
+        UpstreamError::Resting { retry_after, .. } => {
+            (StatusCode::BAD_GATEWAY, PASSING, Some(*retry_after))
+        }
         // The large registries do not tell absent from private; their challenge is never relayed.
         UpstreamError::Refused {
             status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
             ..
-        } => (StatusCode::NOT_FOUND, unknown, None),
+        }
+        | UpstreamError::LoginRefused { .. } => (StatusCode::NOT_FOUND, unknown, None),
         UpstreamError::Refused { .. } | UpstreamError::Protocol { .. } => {
             (StatusCode::BAD_GATEWAY, ErrorCode::Unsupported, None)
         }
@@ -301,10 +309,17 @@ fn detail(error: &CacheError) -> Option<String> {
     match error {
         CacheError::Upstream(UpstreamError::Refused {
             status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            login,
             ..
-        }) => {
-            Some("it does not exist there, or needs credentials, which larder does not have".into())
-        }
+        }) => Some(match login {
+            Some(login) => format!("it does not exist there, or '{login}' may not read it"),
+            None => {
+                "it does not exist there, or needs a login, and none is configured for it".into()
+            }
+        }),
+        CacheError::Upstream(UpstreamError::LoginRefused { .. }) => Some(
+            "it does not exist there, or needs a login: the configured one is of no use".into(),
+        ),
         CacheError::Schema1 => Some(
             "push the image again with a current client, which makes it schema 2 or OCI".into(),
         ),

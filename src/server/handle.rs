@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::header::VIA;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
 use super::body::{Reads, ResponseBody};
@@ -15,6 +16,7 @@ use super::{access, respond};
 use crate::addressing::{Addressing, Asked, Granted};
 use crate::cache::Cache;
 use crate::oci::Reference;
+use crate::runtime::InstanceId;
 use crate::telemetry::with_causes;
 
 /// The longest path and query that is taken, in bytes.
@@ -37,6 +39,8 @@ pub struct Context {
     pub reads: Arc<Reads>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who we are.
+    pub instance: InstanceId,
 }
 
 /// Answers a request. Its body, if it has one, is ignored.
@@ -72,6 +76,7 @@ async fn answer(
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
     check_limits(parts)?;
+    check_circle(context, &parts.headers)?;
     let located = Located::parse(parts.uri.path(), parts.uri.query())?;
     dispatch(context, parts, &located, subject).await
 }
@@ -199,6 +204,15 @@ fn grant(
 fn host(parts: &http::request::Parts) -> Option<&str> {
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
     authority.or_else(|| parts.headers.get(http::header::HOST)?.to_str().ok())
+}
+
+/// Refuses a request that we made ourselves: it went to a registry that leads here.
+fn check_circle(context: &Context, headers: &HeaderMap) -> Result<(), RequestError> {
+    let mut hops = headers.get_all(VIA).iter();
+    if hops.any(|via| via.to_str().is_ok_and(|via| context.instance.is_in(via))) {
+        return Err(RequestError::Circle);
+    }
+    Ok(())
 }
 
 fn check_limits(parts: &http::request::Parts) -> Result<(), RequestError> {

@@ -27,8 +27,8 @@ use self::handle::Context;
 use self::metrics::Metrics;
 use crate::addressing::Addressing;
 use crate::cache::Cache;
-use crate::runtime::Tasks;
 use crate::runtime::executor::HyperExecutor;
+use crate::runtime::{InstanceId, Tasks};
 
 /// What the configuration says of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Parts {
     pub cache: Arc<Cache>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who we are.
+    pub instance: InstanceId,
     /// How many clients can be connected; further ones wait to be accepted.
     pub connections: usize,
     /// All tasks.
@@ -88,6 +90,7 @@ impl Server {
             addressing,
             cache,
             metrics,
+            instance,
             connections,
             tasks,
         } = parts;
@@ -101,6 +104,7 @@ impl Server {
                 cache,
                 reads,
                 metrics,
+                instance,
             }),
             tasks,
         })

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Uri;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,7 +27,7 @@ use super::trust::Reach;
 use crate::runtime::Tasks;
 
 /// Makes requests to addresses within one reach.
-pub(super) type HttpClient = Client<Connector, Empty<Bytes>>;
+pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
 type Connector = Bounded<HttpsConnector<Bounded<HttpConnector<Guard>>>>;
 type BoxError = Box<dyn Error + Send + Sync>;
 type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;

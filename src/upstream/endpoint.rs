@@ -1,27 +1,24 @@
 //! One endpoint of an upstream: tokens and redirects, until there is an answer.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use http::StatusCode;
 use http::header::HeaderName;
-use http::{Method, StatusCode};
-use moka::future::Cache;
+use moka::sync::Cache;
 
-use super::auth::challenge::{Challenge, Complaint, Demand};
-use super::auth::tokens::{Errand, Tokens};
-use super::auth::{self, Next, Shown};
+use super::auth::{Authenticator, TokenHosts, Trouble};
 use super::credentials::{Keyring, LoginIdentity};
 use super::endpoint_url::EndpointUrl;
 use super::error::UpstreamError;
+use super::quota::Quota;
 use super::redirect::MAX_REDIRECTS;
 use super::refusal::{self, Refusal};
-use super::request::{Ask, base_headers};
+use super::request::Ask;
 use super::settings::Limits;
 use super::trust::{Hop, Reach};
 use super::wire::{Answer, Step, Wire};
 use crate::oci::RepositoryName;
 use crate::runtime::Tasks;
-use crate::telemetry::with_causes;
 
 /// What registries say with every answer, and storage does not.
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
@@ -30,29 +27,30 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 #[derive(Debug)]
 pub(super) struct Endpoint {
     url: EndpointUrl,
-    keyring: Keyring,
     wire: Arc<Wire>,
-    tokens: Tokens,
-    /// What `GET /v2/` asks for: some registries send no challenge with anything else.
-    ping: Cache<(), Option<Challenge>>,
+    authenticator: Authenticator,
+    /// What the registry lets each login pull, as it said last.
+    quotas: Cache<Option<LoginIdentity>, Quota>,
 }
 
 impl Endpoint {
-    /// How long the challenge of `GET /v2/` is remembered.
-    const PING_COUNTS: Duration = Duration::from_secs(600);
+    /// How many logins are remembered with their quotas.
+    const MAX_QUOTAS: u64 = 256;
 
     /// Makes an endpoint that has no connection yet.
-    pub(super) fn new(url: EndpointUrl, keyring: Keyring, wire: Wire, tasks: Tasks) -> Self {
+    pub(super) fn new(
+        url: EndpointUrl,
+        keyring: Keyring,
+        token_hosts: TokenHosts,
+        wire: Wire,
+        tasks: Tasks,
+    ) -> Self {
         let wire = Arc::new(wire);
         Self {
             url,
-            keyring,
-            tokens: Tokens::new(wire.clone(), tasks),
+            authenticator: Authenticator::new(keyring, token_hosts, wire.clone(), tasks),
             wire,
-            ping: Cache::builder()
-                .max_capacity(1)
-                .time_to_live(Self::PING_COUNTS)
-                .build(),
+            quotas: Cache::new(Self::MAX_QUOTAS),
         }
     }
 
@@ -63,7 +61,7 @@ impl Endpoint {
 
     /// Returns which login is for a repository here.
     pub(super) async fn login(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
-        self.keyring.identity(repository).await
+        self.authenticator.keyring().identity(repository).await
     }
 
     /// Returns how patient we are.
@@ -73,18 +71,53 @@ impl Endpoint {
 
     /// Asks once, follows where that leads, and returns an answer that is 2xx, 404, 405, 416 or 501.
     pub(super) async fn request(&self, ask: &Ask) -> Result<Answer, UpstreamError> {
+        let mut trouble = None;
+        let answered = self.follow(ask, &mut trouble).await;
+        let Some((login, problem)) = trouble else {
+            return answered;
+        };
+        // Without its login a registry says no, or that there is nothing, whatever there is.
+        let host = match answered {
+            Ok(answer) if answer.status() == StatusCode::NOT_FOUND => answer.host().clone(),
+            Err(UpstreamError::Refused { host, status, .. })
+                if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
+            {
+                host
+            }
+            answered => return answered,
+        };
+        Err(UpstreamError::LoginRefused {
+            host,
+            login,
+            problem,
+        })
+    }
+
+    async fn follow(&self, ask: &Ask, trouble: &mut Trouble) -> Result<Answer, UpstreamError> {
+        let home = self.hop("");
         let mut hop = self.hop(&ask.path);
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.ask(&hop, ask).await?;
+            let asking = self.authenticator.ask(&home, &hop, ask, trouble);
+            let answer = Box::pin(asking).await?;
             match self.wire.step(answer).await? {
                 Step::Onward(next) => hop = next,
                 Step::Arrived(answer) => {
+                    self.learn_quota(&answer);
                     let answer = self.believe(answer).await?;
                     return self.wire.judge(answer).await;
                 }
             }
         }
         Err(Wire::too_many_redirects(&hop))
+    }
+
+    /// Takes down what the registry lets us pull, when it says so.
+    fn learn_quota(&self, answer: &Answer) {
+        if *answer.sender().site == *self.url.site()
+            && let Some(quota) = Quota::of(answer.headers())
+        {
+            self.quotas.insert(answer.payer().cloned(), quota);
+        }
     }
 
     /// Passes on an answer, unless a host that we were sent to says no and does not speak for the registry. Storage does
@@ -111,6 +144,7 @@ impl Endpoint {
                 host,
                 status,
                 message,
+                login: answer.payer().cloned(),
             }),
         }
     }
@@ -120,100 +154,6 @@ impl Endpoint {
             url: self.url.api(path),
             site: self.url.site().clone(),
             reach: Reach::Anywhere,
-        }
-    }
-
-    /// Asks at one place, with a token of that place if it wants one.
-    async fn ask(&self, hop: &Hop, ask: &Ask) -> Result<Answer, UpstreamError> {
-        let mut shown = match self.tokens.remembered(&hop.site, &ask.repository) {
-            // Without success the registry is asked without: it may want another token by now.
-            Some(errand) => self.show(errand, 0).await.ok(),
-            None => None,
-        };
-        loop {
-            let authorization = shown.as_ref().map(|shown| shown.token.authorization());
-            let answer = self
-                .wire
-                .send(hop, &ask.method, &ask.headers, authorization)
-                .await?;
-            let wanted = match answer.status() {
-                StatusCode::UNAUTHORIZED => self.wanted(&answer, hop, ask).await?,
-                _ => None,
-            };
-            let next = auth::next(answer.status(), wanted, shown.as_ref());
-            if next == Next::Accept {
-                return Ok(answer);
-            }
-            self.wire.drain(answer).await;
-            shown = match next {
-                Next::Accept | Next::Repeat => {
-                    tokio::time::sleep(self.wire.limits.same_token).await;
-                    shown.map(Shown::again)
-                }
-                Next::Fetch(errand) => {
-                    let fetched = shown.as_ref().map_or(0, |shown| shown.fetched);
-                    if let Some(refused) = shown {
-                        self.tokens.forget(&refused.errand, &refused.token);
-                    }
-                    Some(self.show(errand, fetched + 1).await?)
-                }
-            };
-        }
-    }
-
-    /// Gets a token to show.
-    async fn show(&self, errand: Errand, fetched: u32) -> Result<Shown, UpstreamError> {
-        Ok(Shown {
-            token: self.tokens.obtain(&errand).await?,
-            errand,
-            fetched,
-            repeated: 0,
-        })
-    }
-
-    /// Returns the token that an answer of 401 wants, if it wants one that we can get.
-    async fn wanted(
-        &self,
-        answer: &Answer,
-        hop: &Hop,
-        ask: &Ask,
-    ) -> Result<Option<(Errand, Option<Complaint>)>, UpstreamError> {
-        let is_own = hop.site == *self.url.site();
-        let demand = Demand::of(answer.headers());
-        let challenge = match demand.bearer {
-            Some(challenge) => challenge,
-            None if demand.is_empty && is_own => match self.ping().await {
-                Some(challenge) => challenge,
-                None => return Ok(None),
-            },
-            None => return Ok(None),
-        };
-        // Another host, that we were sent to, has names of its own: only it knows what to ask for.
-        let scopes = if is_own {
-            auth::scopes(&challenge, &ask.repository)
-        } else {
-            challenge.scopes.clone()
-        };
-        let errand = self.tokens.errand(answer.sender(), &challenge, &scopes)?;
-        self.tokens.remember(&errand, &ask.repository);
-        Ok(Some((errand, challenge.complaint)))
-    }
-
-    /// Returns the challenge of `GET /v2/`. It is asked for once however many want it; a failure is not remembered.
-    async fn ping(&self) -> Option<Challenge> {
-        let asking = async {
-            let (hop, headers) = (self.hop(""), base_headers("*/*"));
-            let answer = self.wire.send(&hop, &Method::GET, &headers, None).await?;
-            let challenge = Demand::of(answer.headers()).bearer;
-            self.wire.drain(answer).await;
-            Ok::<_, UpstreamError>(challenge)
-        };
-        match self.ping.try_get_with((), asking).await {
-            Ok(challenge) => challenge,
-            Err(error) => {
-                tracing::debug!(error = with_causes(&error), "no challenge to be had");
-                None
-            }
         }
     }
 }

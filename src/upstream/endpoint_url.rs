@@ -55,6 +55,11 @@ impl Site {
         &self.text
     }
 
+    /// Returns the host without its port, in lower case and, for an IPv6 address, in brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
     /// Returns the address, when the host is written as one.
     pub(super) fn address(&self) -> Option<IpAddr> {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');

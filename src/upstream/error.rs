@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use thiserror::Error;
 
+use super::credentials::LoginIdentity;
 use crate::oci::UpstreamName;
 
 /// A failure of an upstream. Clones share their cause, since one failure reaches every joiner of a fill.
@@ -31,11 +32,13 @@ pub enum UpstreamError {
         /// What it was to do.
         phase: Phase,
     },
-    /// The host answered 429.
-    #[error("{host} allows no more requests for {} seconds", retry_after.as_secs())]
+    /// The host answered 429, to this request or to one before.
+    #[error("{host} allows no more {limit} for {} seconds", retry_after.as_secs())]
     RateLimited {
         /// Which host.
         host: Arc<str>,
+        /// Of what there were too many.
+        limit: RateLimit,
         /// How long to leave it alone, from a second to an hour.
         retry_after: Duration,
     },
@@ -48,6 +51,26 @@ pub enum UpstreamError {
         status: StatusCode,
         /// Its words, short and printable.
         message: Option<Arc<str>>,
+        /// With which login it was asked, if with any.
+        login: Option<LoginIdentity>,
+    },
+    /// The registry refuses those without a login, and the one that is configured is of no use.
+    #[error("the login '{login}' {problem}")]
+    LoginRefused {
+        /// The host that it is for.
+        host: Arc<str>,
+        /// Which login.
+        login: LoginIdentity,
+        /// What is wrong with it.
+        problem: LoginProblem,
+    },
+    /// The host failed so often that it is left alone for a while.
+    #[error("{host} failed again and again, and is left alone for {} seconds", retry_after.as_secs().max(1))]
+    Resting {
+        /// Which host.
+        host: Arc<str>,
+        /// For how long.
+        retry_after: Duration,
     },
     /// The host is in trouble itself: 5xx or 408.
     #[error("{host} is unavailable: {status}")]
@@ -100,6 +123,42 @@ pub enum UpstreamError {
     },
 }
 
+/// What a registry limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RateLimit {
+    /// GETs of manifests.
+    Pulls,
+    /// Requests of any kind.
+    Requests,
+}
+
+/// Why a login is of no use.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LoginProblem {
+    /// The registry or its token service says that it is wrong.
+    #[error("was refused by {by}{}", Quoted(words))]
+    Wrong {
+        /// Who says so.
+        by: Arc<str>,
+        /// Its words, short and printable.
+        words: Option<Arc<str>>,
+    },
+    /// It was refused before, and is not shown again for a while: registries lock accounts.
+    #[error("was refused and is not tried again for {} seconds", left.as_secs().max(1))]
+    Suspended {
+        /// For how long.
+        left: Duration,
+    },
+    /// It could not be read; why not.
+    #[error("could not be read: {0}")]
+    Unreadable(Arc<str>),
+    /// The registry wants it to be shown to a token service that is not among those that may see it.
+    #[error(
+        "is not shown to the token service {0}, which is of another domain (token_hosts would allow it)"
+    )]
+    Withheld(Arc<str>),
+}
+
 /// What a host was to do when its time ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -141,6 +200,8 @@ impl UpstreamError {
             Self::Unavailable { status, .. } => matches!(status.as_u16(), 408 | 500 | 502..=504),
             Self::RateLimited { .. }
             | Self::Refused { .. }
+            | Self::LoginRefused { .. }
+            | Self::Resting { .. }
             | Self::Overloaded { .. }
             | Self::Forbidden { .. }
             | Self::Protocol { .. }
@@ -190,6 +251,15 @@ pub(super) fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
         };
     }
     None
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pulls => "pulls",
+            Self::Requests => "requests",
+        })
+    }
 }
 
 impl fmt::Display for Phase {
@@ -255,6 +325,7 @@ mod tests {
             host: "ghcr.io".into(),
             status: StatusCode::FORBIDDEN,
             message: Some("denied".into()),
+            login: None,
         };
         assert_eq!(
             refused.to_string(),

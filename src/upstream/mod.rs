@@ -10,6 +10,8 @@
 pub mod credentials;
 pub mod endpoint_url;
 pub mod error;
+pub mod health;
+pub mod quota;
 pub mod registry;
 pub mod resume;
 pub mod retry;
@@ -22,6 +24,7 @@ mod blob;
 mod budget;
 mod connect;
 mod endpoint;
+mod gates;
 mod manifest;
 mod redirect;
 mod refusal;
@@ -37,7 +40,9 @@ pub use credentials::{
     CredentialSettings, CredentialSource, HelperName, LoginIdentity, Secret, SecretSource,
 };
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
-pub use error::{Phase, TrustRule, UpstreamError};
+pub use error::{LoginProblem, Phase, RateLimit, TrustRule, UpstreamError};
+pub use health::CircuitLimits;
+pub use quota::Quota;
 pub use registry::{
     BlobHead, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,
 };

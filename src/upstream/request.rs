@@ -25,6 +25,8 @@ pub(super) struct Ask {
     pub(super) path: String,
     pub(super) repository: RepositoryName,
     pub(super) as_whom: AsWhom,
+    /// Whether registries count it as a pull: a GET of a manifest.
+    pub(super) is_pull: bool,
     /// All headers but `Authorization`, which depends on who is asked.
     pub(super) headers: HeaderMap,
 }
@@ -38,7 +40,9 @@ impl Ask {
         class: VariantClass,
     ) -> Self {
         let path = format!("{repository}/manifests/{reference}");
-        Self::new(method, path, repository, &accept(class))
+        let is_pull = method == Method::GET;
+        let ask = Self::new(method, path, repository, &accept(class));
+        Self { is_pull, ..ask }
     }
 
     /// Asks for a blob.
@@ -56,6 +60,7 @@ impl Ask {
             path,
             repository: repository.clone(),
             as_whom: AsWhom::Configured,
+            is_pull: false,
             headers,
         }
     }

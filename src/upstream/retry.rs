@@ -56,9 +56,12 @@ impl Schedule {
     {
         let started = Instant::now();
         let mut tries = 0;
+        let mut before = None;
         loop {
             let failure = match attempt().await {
                 Ok(done) => return Ok(done),
+                // Our own tries made the host rest: what they failed of says more.
+                Err(resting @ UpstreamError::Resting { .. }) => return Err(before.unwrap_or(resting)),
                 Err(failure) if !failure.is_passing() => return Err(failure),
                 Err(failure) => failure,
             };
@@ -73,6 +76,7 @@ impl Schedule {
             );
             tokio::time::sleep(wait).await;
             tries += 1;
+            before = Some(failure);
         }
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::credentials::CredentialSettings;
 use super::endpoint_url::EndpointUrl;
+use super::health::CircuitLimits;
 use super::retry::Schedule;
 use crate::oci::UpstreamPattern;
-use crate::runtime::{Clock, Tasks};
+use crate::runtime::{Clock, InstanceId, Tasks};
 
 /// One configured upstream, or a pattern that stands for many.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +132,8 @@ pub struct Parts {
     pub clock: Clock,
     /// All tasks.
     pub tasks: Tasks,
+    /// Who we are.
+    pub instance: InstanceId,
 }
 
 impl fmt::Debug for Egress {
@@ -162,6 +165,13 @@ pub struct Limits {
     pub retry: Schedule,
     /// For how long a failed attempt to get a token answers others who need the same: 1 s.
     pub token_failure: Duration,
+    /// The same when the token service refused, so that it is not hammered: 30 s.
+    pub token_refusal: Duration,
+    /// For how long a login that was accepted is taken to be right when something is refused: 60 s. After that it is
+    /// found out which of both is meant.
+    pub login_proof: Duration,
+    /// When a host that fails is left alone.
+    pub circuit: CircuitLimits,
     /// How long to wait before a token that was issued this moment is shown again: 500 ms (clocks differ).
     pub same_token: Duration,
     /// Requests at once, to one upstream: 64.
@@ -182,6 +192,9 @@ impl Default for Limits {
             token: Duration::from_secs(10),
             retry: Schedule::default(),
             token_failure: Duration::from_secs(1),
+            token_refusal: Duration::from_secs(30),
+            login_proof: Duration::from_secs(60),
+            circuit: CircuitLimits::default(),
             same_token: Duration::from_millis(500),
             requests: 64,
             transfers: 16,

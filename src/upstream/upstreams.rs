@@ -7,10 +7,13 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rustls::ClientConfig;
 
+use super::auth::TokenHosts;
 use super::connect::Clients;
 use super::credentials::{CredentialSettings, Keyring};
 use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
+use super::gates::Gates;
+use super::health::Health;
 use super::registry::Upstream;
 use super::resolve::Resolver;
 use super::settings::{EndpointSettings, Parts, Settings};
@@ -35,6 +38,7 @@ struct Plan {
     /// When empty: at the name of the upstream.
     places: Vec<Place>,
     credentials: Vec<CredentialSettings>,
+    token_hosts: Vec<Arc<str>>,
 }
 
 /// Where to ask, and what is trusted there.
@@ -117,6 +121,7 @@ impl Maker {
         let plan = Plan {
             places: places.collect::<Result<_, TlsError>>()?,
             credentials: settings.credentials,
+            token_hosts: settings.token_hosts,
         };
         Ok((settings.pattern, plan))
     }
@@ -131,6 +136,7 @@ impl Maker {
         }
         let sites = places.iter().map(|place| place.settings.url.site().clone());
         let trust = Trust::new(sites.collect());
+        let token_hosts = TokenHosts::new(plan.token_hosts.clone());
         let last = places.len() - 1;
         let endpoints = places.into_iter().enumerate().map(|(index, place)| {
             let (mut credentials, server) = if index == last {
@@ -140,17 +146,24 @@ impl Maker {
             };
             credentials.extend(place.settings.credentials.iter().cloned());
             let keyring = Keyring::new(credentials, &server, self.parts.tasks.clone());
-            Arc::new(self.endpoint(place, keyring, trust.clone()))
+            Arc::new(self.endpoint(place, keyring, token_hosts.clone(), trust.clone()))
         });
         let limits = &self.parts.limits;
         Arc::new(Upstream::new(name.clone(), endpoints.collect(), limits))
     }
 
-    fn endpoint(&self, place: Place, keyring: Keyring, trust: Trust) -> Endpoint {
+    fn endpoint(
+        &self,
+        place: Place,
+        keyring: Keyring,
+        token_hosts: TokenHosts,
+        trust: Trust,
+    ) -> Endpoint {
         let Parts {
             limits,
             clock,
             tasks,
+            instance,
             ..
         } = &self.parts;
         let clients = Clients::new(&self.resolver, &place.tls, limits, tasks);
@@ -159,8 +172,17 @@ impl Maker {
             trust,
             limits: limits.clone(),
             clock: clock.clone(),
+            health: Health::new(limits.circuit),
+            gates: Gates::new(),
+            instance: *instance,
         };
-        Endpoint::new(place.settings.url, keyring, wire, tasks.clone())
+        Endpoint::new(
+            place.settings.url,
+            keyring,
+            token_hosts,
+            wire,
+            tasks.clone(),
+        )
     }
 }
 
@@ -168,7 +190,7 @@ impl Maker {
 mod tests {
     use super::super::settings::{Egress, Limits};
     use super::*;
-    use crate::runtime::{Clock, Tasks};
+    use crate::runtime::{Clock, InstanceId, Tasks};
 
     fn upstreams(settings: &[(&str, &[&str])]) -> Upstreams {
         let settings = settings.iter().map(|(pattern, endpoints)| {
@@ -183,6 +205,7 @@ mod tests {
             egress: Egress::default(),
             clock: Clock::system(),
             tasks: Tasks::new(),
+            instance: InstanceId::random(),
         };
         Upstreams::new(settings.collect(), parts).unwrap()
     }

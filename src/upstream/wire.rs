@@ -6,22 +6,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER, VIA};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::{HttpInfo, capture_connection};
 use tokio::time::timeout;
 
 use super::connect::{Clients, OutOfReach, TimedOut};
+use super::credentials::LoginIdentity;
 use super::error::{Phase, TrustRule, UpstreamError, find};
+use super::gates::{self, Gates};
+use super::health::Health;
 use super::redirect;
 use super::refusal;
 use super::retry;
 use super::settings::Limits;
 use super::trust::{AddressClass, Hop, Sender, Trust, shown};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, InstanceId};
 
 /// The way to one endpoint and to wherever it sends us.
 #[derive(Debug)]
@@ -30,6 +33,37 @@ pub(super) struct Wire {
     pub(super) trust: Trust,
     pub(super) limits: Limits,
     pub(super) clock: Clock,
+    pub(super) health: Health,
+    pub(super) gates: Gates,
+    /// Who we are, for larders that are asked in a circle.
+    pub(super) instance: InstanceId,
+}
+
+/// A request but for where it goes.
+#[derive(Clone, Debug)]
+pub(super) struct Message<'a> {
+    pub(super) method: &'a Method,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) authorization: Option<&'a HeaderValue>,
+    pub(super) body: Bytes,
+    /// Who is counted for it where requests are limited.
+    pub(super) payer: Option<&'a LoginIdentity>,
+    /// Whether it counts as a pull: a GET of a manifest.
+    pub(super) is_pull: bool,
+}
+
+impl<'a> Message<'a> {
+    /// Makes a message without authorization and body.
+    pub(super) fn new(method: &'a Method, headers: &'a HeaderMap) -> Self {
+        Self {
+            method,
+            headers,
+            authorization: None,
+            body: Bytes::new(),
+            payer: None,
+            is_pull: false,
+        }
+    }
 }
 
 /// What to do with an answer, as far as redirects go.
@@ -46,19 +80,62 @@ impl Wire {
     /// How long that may take: making a new connection takes no longer.
     const DRAIN_TIME: Duration = Duration::from_millis(100);
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer, unless the host is left alone.
     pub(super) async fn send(
         &self,
         hop: &Hop,
-        method: &Method,
-        headers: &HeaderMap,
-        authorization: Option<&HeaderValue>,
+        message: Message<'_>,
     ) -> Result<Answer, UpstreamError> {
-        let mut request = Request::new(Empty::<Bytes>::new());
-        *request.method_mut() = method.clone();
+        let host = hop.site.name();
+        let (payer, is_pull) = (message.payer.cloned(), message.is_pull);
+        if let Some((limit, retry_after)) = self.gates.closed(&hop.site, payer.as_ref(), is_pull) {
+            return Err(UpstreamError::RateLimited {
+                host: host.clone(),
+                limit,
+                retry_after,
+            });
+        }
+        let pass = self
+            .health
+            .admit(&hop.site)
+            .map_err(|retry_after| UpstreamError::Resting {
+                host: host.clone(),
+                retry_after,
+            })?;
+        let sent = self.exchange(hop, message).await;
+        match &sent {
+            Ok(response) if is_failure(response.status()) => pass.failed(),
+            Ok(_) => pass.answered(),
+            Err(UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. }) => {
+                pass.failed()
+            }
+            // We did not go there.
+            Err(_) => drop(pass),
+        }
+        let mut answer = Answer {
+            response: sent?,
+            hop: hop.clone(),
+            payer,
+            is_pull,
+            idle: self.limits.body_idle,
+        };
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            return Err(self.limited(&mut answer).await);
+        }
+        Ok(answer)
+    }
+
+    async fn exchange(
+        &self,
+        hop: &Hop,
+        message: Message<'_>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let mut request = Request::new(Full::new(message.body));
+        *request.method_mut() = message.method.clone();
         *request.uri_mut() = hop.url.clone();
-        request.headers_mut().clone_from(headers);
-        if let Some(value) = authorization {
+        request.headers_mut().clone_from(message.headers);
+        request.headers_mut().insert(VIA, self.instance.via());
+        if let Some(value) = message.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
         let mut connection = capture_connection(&mut request);
@@ -82,12 +159,22 @@ impl Wire {
                 .await
                 .map_err(|_| timed_out(Phase::Headers))?,
         };
-        let response = sent.map_err(|error| failure(hop, error))?;
-        Ok(Answer {
-            response,
-            hop: hop.clone(),
-            idle: self.limits.body_idle,
-        })
+        sent.map_err(|error| failure(hop, error))
+    }
+
+    /// Takes down that a host allows no more for now.
+    async fn limited(&self, answer: &mut Answer) -> UpstreamError {
+        let retry_after = retry::retry_after(answer.header(&RETRY_AFTER), self.clock.now());
+        let words = refusal::read(answer).await.message;
+        let limit = gates::limit_of(answer.headers(), words.as_deref(), answer.is_pull);
+        let site = &answer.hop.site;
+        self.gates
+            .close(site, answer.payer.as_ref(), limit, retry_after);
+        UpstreamError::RateLimited {
+            host: answer.host().clone(),
+            limit,
+            retry_after,
+        }
     }
 
     /// Decides whether an answer is one, or a redirect to follow.
@@ -119,10 +206,6 @@ impl Wire {
         let (host, status) = (answer.host().clone(), answer.status());
         match status.as_u16() {
             200..=299 | 404 | 405 | 416 | 501 => Ok(answer),
-            429 => Err(UpstreamError::RateLimited {
-                retry_after: retry::retry_after(answer.header(&RETRY_AFTER), self.clock.now()),
-                host,
-            }),
             408 | 500..=599 => {
                 self.drain(answer).await;
                 Err(UpstreamError::Unavailable { host, status })
@@ -131,6 +214,7 @@ impl Wire {
                 message: refusal::read(&mut answer).await.message,
                 host,
                 status,
+                login: answer.payer,
             }),
             _ => Err(UpstreamError::protocol(
                 &host,
@@ -144,6 +228,11 @@ impl Wire {
         let fault = format!("redirects more than {} times", redirect::MAX_REDIRECTS);
         UpstreamError::protocol(hop.site.name(), fault)
     }
+}
+
+/// Tells whether an answer says that the host itself is in trouble.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 
 /// Tells why a request got no answer.
@@ -169,6 +258,8 @@ fn failure(hop: &Hop, error: legacy::Error) -> UpstreamError {
 pub(super) struct Answer {
     response: Response<Incoming>,
     hop: Hop,
+    payer: Option<LoginIdentity>,
+    is_pull: bool,
     idle: Duration,
 }
 
@@ -186,6 +277,11 @@ impl Answer {
     /// Returns a header that is text.
     pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
+    }
+
+    /// Returns with which login it was asked for.
+    pub(super) fn payer(&self) -> Option<&LoginIdentity> {
+        self.payer.as_ref()
     }
 
     /// Returns the host that answered, as it is written in messages.

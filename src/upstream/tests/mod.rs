@@ -19,7 +19,7 @@ use super::{
     Upstreams,
 };
 use crate::oci::{Algorithm, Digest, Measurer, Reference, RepositoryName, VariantClass};
-use crate::runtime::{Clock, Tasks};
+use crate::runtime::{Clock, InstanceId, Tasks};
 
 /// Limits with which a test does not wait.
 fn quick() -> Limits {
@@ -43,6 +43,7 @@ fn upstream_with(endpoints: &[String], limits: Limits, ca_file: Option<PathBuf>)
         egress: Egress::default(),
         clock: Clock::system(),
         tasks: Tasks::new(),
+        instance: InstanceId::random(),
     };
     let upstreams = Upstreams::new(vec![settings], parts).unwrap();
     upstreams.get(&"up.test".parse().unwrap()).unwrap()

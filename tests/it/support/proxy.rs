@@ -8,14 +8,14 @@ use std::time::Duration;
 use larder::addressing::{self, Addressing, UpstreamRule};
 use larder::cache::freshness::{self, Freshness};
 use larder::cache::{self, Cache, Parts, ShareRule};
-use larder::runtime::{Clock, Tasks, Timestamp};
+use larder::runtime::{Clock, InstanceId, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
 use larder::server::{self, Server};
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
 use larder::upstream::{
-    self, CredentialSettings, CredentialSource, Egress, EndpointUrl, Limits, Schedule, Secret,
-    SecretSource, Upstreams,
+    self, CircuitLimits, CredentialSettings, CredentialSource, Egress, EndpointUrl, Limits,
+    Schedule, Secret, SecretSource, Upstreams,
 };
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -278,6 +278,7 @@ impl TestProxyBuilder {
     pub async fn start(self) -> TestProxy {
         let builder = self.clone();
         let tasks = Tasks::new();
+        let instance = InstanceId::random();
         let settings = disk::Settings {
             path: self.folder.path().join("cache"),
             min_free: Some(self.min_free),
@@ -291,7 +292,7 @@ impl TestProxyBuilder {
             blobs: blobs.clone(),
             spools: store.spools.clone(),
             records: records.clone(),
-            upstreams: self.registries(&tasks),
+            upstreams: self.registries(&tasks, instance),
             tasks: tasks.clone(),
             clock: self.clock.clone(),
         };
@@ -312,6 +313,7 @@ impl TestProxyBuilder {
             addressing: self.addressing(),
             cache,
             metrics,
+            instance,
             connections: 1_000,
             tasks: tasks.clone(),
         };
@@ -357,7 +359,7 @@ impl TestProxyBuilder {
         })
     }
 
-    fn registries(&self, tasks: &Tasks) -> Upstreams {
+    fn registries(&self, tasks: &Tasks, instance: InstanceId) -> Upstreams {
         let settings = self.upstreams.iter().map(|registry| {
             let mut settings = registry.settings.clone();
             for endpoint in &mut settings.endpoints {
@@ -371,6 +373,7 @@ impl TestProxyBuilder {
             egress: self.egress.clone(),
             clock: self.clock.clone(),
             tasks: tasks.clone(),
+            instance,
         };
         Upstreams::new(settings.collect(), parts).unwrap()
     }
@@ -402,6 +405,10 @@ fn impatient() -> Limits {
     Limits {
         body_idle: Duration::from_millis(500),
         retry,
+        circuit: CircuitLimits {
+            failures: usize::MAX,
+            ..CircuitLimits::default()
+        },
         ..Limits::default()
     }
 }

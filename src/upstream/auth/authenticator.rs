@@ -1,0 +1,415 @@
+//! The conversation with a registry until it answers: what it demands, what it is shown, and what it says to that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use moka::sync::Cache;
+
+use super::challenge::{Challenge, Demand};
+use super::next::{self, Next, Proof, Shown, Wanted};
+use super::realm::TokenHosts;
+use super::tokens::{Errand, Tokens};
+use crate::runtime::Tasks;
+use crate::telemetry::with_causes;
+use crate::upstream::credentials::{Keyring, Login, LoginIdentity, LoginSecret, Standing};
+use crate::upstream::error::{LoginProblem, UpstreamError};
+use crate::upstream::refusal;
+use crate::upstream::request::{AsWhom, Ask, base_headers};
+use crate::upstream::trust::Hop;
+use crate::upstream::wire::{Answer, Message, Wire};
+
+/// What goes wrong with a login while the registry is asked: the reason why it was asked without.
+pub(in crate::upstream) type Trouble = Option<(LoginIdentity, LoginProblem)>;
+
+/// Shows a registry what it wants to see.
+#[derive(Debug)]
+pub(in crate::upstream) struct Authenticator {
+    keyring: Keyring,
+    token_hosts: TokenHosts,
+    tokens: Tokens,
+    wire: Arc<Wire>,
+    /// What `GET /v2/` demands: some registries send no challenge with anything else.
+    ping: moka::future::Cache<(), Option<Demand>>,
+    /// Logins that were accepted a moment ago.
+    proven: Cache<Login, ()>,
+    /// Whether the registry wants to see the login itself.
+    wants_login: Cache<(), ()>,
+}
+
+/// With which login a request goes on.
+struct Voice<'a> {
+    login: Option<Login>,
+    trouble: &'a mut Trouble,
+}
+
+impl Authenticator {
+    /// How long the demand of `GET /v2/` is remembered.
+    const PING_COUNTS: Duration = Duration::from_secs(600);
+    /// How many logins are remembered as accepted.
+    const MAX_PROVEN: u64 = 256;
+    /// How many logins are tried for one request: the one that is there, and those that come after it.
+    const MAX_LOGINS: u32 = 3;
+    /// How many answers are taken as not the last: a token shown again, other tokens, other logins.
+    const MAX_ROUNDS: u32 = 10;
+
+    /// Starts with nothing known.
+    pub(in crate::upstream) fn new(
+        keyring: Keyring,
+        token_hosts: TokenHosts,
+        wire: Arc<Wire>,
+        tasks: Tasks,
+    ) -> Self {
+        Self {
+            keyring,
+            token_hosts,
+            tokens: Tokens::new(wire.clone(), tasks),
+            ping: moka::future::Cache::builder()
+                .max_capacity(1)
+                .time_to_live(Self::PING_COUNTS)
+                .build(),
+            proven: Cache::builder()
+                .max_capacity(Self::MAX_PROVEN)
+                .time_to_live(wire.limits.login_proof)
+                .build(),
+            wants_login: Cache::builder()
+                .max_capacity(1)
+                .time_to_live(Self::PING_COUNTS)
+                .build(),
+            wire,
+        }
+    }
+
+    /// Returns the logins that there are.
+    pub(in crate::upstream) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    /// Asks at one place, and shows what that place wants to see. `home` is the registry's own place, where it is pinged:
+    /// there alone the login is shown. What is wrong with the login is taken down in `trouble`; the registry is then asked
+    /// without it.
+    pub(in crate::upstream) async fn ask(
+        &self,
+        home: &Hop,
+        hop: &Hop,
+        ask: &Ask,
+        trouble: &mut Trouble,
+    ) -> Result<Answer, UpstreamError> {
+        let is_own = hop.site == home.site;
+        let login = match ask.as_whom {
+            AsWhom::Configured if is_own => self.login(ask, trouble).await,
+            AsWhom::Configured | AsWhom::Anonymous => None,
+        };
+        let mut voice = Voice { login, trouble };
+        let mut shown = self.first(hop, ask, &mut voice).await;
+        let mut rounds = 0;
+        loop {
+            let answer = self.send(hop, ask, shown.as_ref()).await?;
+            let wanted = match answer.status() {
+                StatusCode::UNAUTHORIZED => self.wanted(&answer, home, ask, &mut voice).await?,
+                _ => None,
+            };
+            let next = next::next(answer.status(), wanted, shown.as_ref());
+            self.note(&answer, shown.as_ref());
+            if rounds >= Self::MAX_ROUNDS {
+                return Ok(answer);
+            }
+            rounds += 1;
+            let fetched = shown.as_ref().map_or(0, |shown| shown.fetched);
+            shown = match next {
+                Next::Accept => return Ok(answer),
+                Next::Repeat => {
+                    self.wire.drain(answer).await;
+                    tokio::time::sleep(self.wire.limits.same_token).await;
+                    shown.map(|shown| Shown {
+                        repeated: shown.repeated + 1,
+                        ..shown
+                    })
+                }
+                Next::Fetch(errand) => {
+                    self.wire.drain(answer).await;
+                    self.forget(shown.as_ref());
+                    let proof = self.token(errand, &mut voice).await?;
+                    Some(Shown {
+                        proof,
+                        fetched: fetched + 1,
+                        repeated: 0,
+                    })
+                }
+                Next::Show(login) => {
+                    self.wire.drain(answer).await;
+                    self.wants_login.insert((), ());
+                    Some(Self::shown(Proof::Login(login)))
+                }
+                Next::Doubt(login) => match self.doubted(home, &login, answer, &mut voice).await {
+                    Doubted::Stands(answer) => return Ok(answer),
+                    Doubted::Wrong => voice
+                        .login
+                        .as_ref()
+                        .and_then(Proof::of_login)
+                        .map(Self::shown),
+                },
+            };
+        }
+    }
+
+    /// Returns the login for a request, if there is one that may be used.
+    async fn login(&self, ask: &Ask, trouble: &mut Trouble) -> Option<Login> {
+        let (identity, problem) = match self.keyring.standing(&ask.repository).await {
+            Standing::Nobody => return None,
+            Standing::Ready(login) => return Some(login),
+            Standing::Suspended { identity, until } => {
+                let left = until.saturating_duration_since(tokio::time::Instant::now());
+                (identity, LoginProblem::Suspended { left })
+            }
+            Standing::Unreadable { identity, problem } => {
+                (identity, LoginProblem::Unreadable(problem))
+            }
+        };
+        *trouble = Some((identity, problem));
+        None
+    }
+
+    fn shown(proof: Proof) -> Shown {
+        Shown {
+            proof,
+            fetched: 0,
+            repeated: 0,
+        }
+    }
+
+    /// Returns what to show before anything was demanded: what was wanted last time.
+    async fn first(&self, hop: &Hop, ask: &Ask, voice: &mut Voice<'_>) -> Option<Shown> {
+        if let Some(login) = &voice.login {
+            let is_ready = matches!(login.secret, LoginSecret::RegistryToken(_));
+            if is_ready || self.wants_login.contains_key(&()) {
+                return Proof::of_login(login).map(Self::shown);
+            }
+        }
+        let errand = self
+            .tokens
+            .remembered(&hop.site, &ask.repository, voice.login.as_ref())?;
+        // Without success the registry is asked without: it may want another token by now.
+        let token = self.tokens.obtain(&errand).await.ok()?;
+        Some(Self::shown(Proof::Token { errand, token }))
+    }
+
+    async fn send(
+        &self,
+        hop: &Hop,
+        ask: &Ask,
+        shown: Option<&Shown>,
+    ) -> Result<Answer, UpstreamError> {
+        let authorization = shown.and_then(|shown| shown.proof.authorization());
+        let message = Message {
+            authorization: authorization.as_ref(),
+            payer: shown.and_then(|shown| shown.proof.payer()),
+            is_pull: ask.is_pull,
+            ..Message::new(&ask.method, &ask.headers)
+        };
+        self.wire.send(hop, message).await
+    }
+
+    /// Takes down that a login did, when it did.
+    fn note(&self, answer: &Answer, shown: Option<&Shown>) {
+        if let Some(Proof::Login(login)) = shown.map(|shown| &shown.proof)
+            && (answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND)
+        {
+            self.accepted(login);
+        }
+    }
+
+    fn accepted(&self, login: &Login) {
+        if !self.proven.contains_key(login) {
+            self.proven.insert(login.clone(), ());
+            self.keyring.accepted(login);
+        }
+    }
+
+    /// Drops a token that was refused.
+    fn forget(&self, shown: Option<&Shown>) {
+        if let Some(Proof::Token { errand, token }) = shown.map(|shown| &shown.proof) {
+            self.tokens.forget(errand, token);
+        }
+    }
+
+    /// Returns what an answer of 401 wants to see, if it is something that there is.
+    async fn wanted(
+        &self,
+        answer: &Answer,
+        home: &Hop,
+        ask: &Ask,
+        voice: &mut Voice<'_>,
+    ) -> Result<Option<Wanted>, UpstreamError> {
+        let is_own = *answer.sender().site == home.site;
+        let mut demand = Demand::of(answer.headers());
+        if demand.is_empty && is_own {
+            match self.ping(home).await {
+                Some(ping) => demand = ping,
+                None => return Ok(None),
+            }
+        }
+        let Some(challenge) = demand.bearer else {
+            let login = voice.login.clone().filter(|_| demand.has_basic && is_own);
+            let login = login.filter(|login| Proof::of_login(login).is_some());
+            return Ok(login.map(Wanted::Login));
+        };
+        let complaint = challenge.complaint;
+        let errand = self.errand(answer, challenge, is_own, ask, voice)?;
+        self.tokens
+            .remember(&errand, &ask.repository, voice.login.as_ref());
+        Ok(Some(Wanted::Token(errand, complaint)))
+    }
+
+    fn errand(
+        &self,
+        answer: &Answer,
+        challenge: Challenge,
+        is_own: bool,
+        ask: &Ask,
+        voice: &mut Voice<'_>,
+    ) -> Result<Errand, UpstreamError> {
+        // Another host, that we were sent to, has names of its own: only it knows what to ask for.
+        let scopes = if is_own {
+            next::scopes(&challenge, &ask.repository)
+        } else {
+            challenge.scopes.clone()
+        };
+        let sender = answer.sender();
+        let errand = self.tokens.errand(sender, challenge, scopes)?;
+        let Some(login) = voice.login.clone() else {
+            return Ok(errand);
+        };
+        let service = &errand.realm.site;
+        if self.token_hosts.may_see_login(sender.site, service) {
+            tracing::debug!(host = %sender.site.name(), token_service = %service.name(), login = %login.identity, "shows the login to the token service");
+            return Ok(errand.with_login(Some(login)));
+        }
+        tracing::warn!(
+            host = %sender.site.name(), token_service = %service.name(), login = %login.identity,
+            "the registry names a token service of another domain: it is asked without the login (token_hosts would allow it)"
+        );
+        let problem = LoginProblem::Withheld(service.name().clone());
+        *voice.trouble = Some((login.identity, problem));
+        Ok(errand)
+    }
+
+    /// Gets a token. When the login is refused, the ones that come after it are tried, and in the end none.
+    async fn token(&self, errand: Errand, voice: &mut Voice<'_>) -> Result<Proof, UpstreamError> {
+        let mut errand = errand;
+        for _ in 0..=Self::MAX_LOGINS {
+            let failure = match self.tokens.obtain(&errand).await {
+                Ok(token) => {
+                    if let Some(login) = &errand.login {
+                        self.accepted(login);
+                    }
+                    return Ok(Proof::Token { errand, token });
+                }
+                Err(failure) => failure,
+            };
+            let (UpstreamError::Refused { host, message, .. }, Some(login)) =
+                (&failure, errand.login.clone())
+            else {
+                return Err(failure);
+            };
+            // Some services refuse tokens for what does not exist, or may not be seen: is it the login that is wrong?
+            if self.proven.contains_key(&login) {
+                return Err(failure);
+            }
+            match self.tokens.obtain(&errand.without_scopes()).await {
+                Ok(_) => {
+                    self.accepted(&login);
+                    return Err(failure);
+                }
+                Err(UpstreamError::Refused { .. }) => {}
+                Err(other) => return Err(other),
+            }
+            self.replace(&login, host.clone(), message.clone(), voice)
+                .await;
+            errand = errand.with_login(voice.login.clone());
+        }
+        let token = self.tokens.obtain(&errand).await?;
+        Ok(Proof::Token { errand, token })
+    }
+
+    /// Finds out whether a login is right that was shown to the registry itself and refused.
+    async fn doubted(
+        &self,
+        home: &Hop,
+        login: &Login,
+        mut answer: Answer,
+        voice: &mut Voice<'_>,
+    ) -> Doubted {
+        if self.proven.contains_key(login) {
+            return Doubted::Stands(answer);
+        }
+        let shown = Self::shown(Proof::Login(login.clone()));
+        let headers = base_headers("*/*");
+        let authorization = shown.proof.authorization();
+        let message = Message {
+            authorization: authorization.as_ref(),
+            payer: Some(&login.identity),
+            ..Message::new(&Method::GET, &headers)
+        };
+        let Ok(ping) = self.wire.send(home, message).await else {
+            return Doubted::Stands(answer);
+        };
+        let status = ping.status();
+        self.wire.drain(ping).await;
+        if status.is_success() {
+            self.accepted(login);
+        }
+        if !matches!(status.as_u16(), 400 | 401 | 403) {
+            return Doubted::Stands(answer);
+        }
+        let words = refusal::read(&mut answer).await.message;
+        self.replace(login, answer.host().clone(), words, voice)
+            .await;
+        self.wire.drain(answer).await;
+        Doubted::Wrong
+    }
+
+    /// Takes down that a login is wrong, and goes on with what comes after it.
+    async fn replace(
+        &self,
+        login: &Login,
+        by: Arc<str>,
+        words: Option<Arc<str>>,
+        voice: &mut Voice<'_>,
+    ) {
+        self.proven.invalidate(login);
+        voice.login = self.keyring.refused(login).await;
+        if voice.login.is_none() {
+            let problem = LoginProblem::Wrong { by, words };
+            *voice.trouble = Some((login.identity.clone(), problem));
+        }
+    }
+
+    /// Returns what `GET /v2/` demands. It is asked once however many want to know; a failure is not remembered.
+    async fn ping(&self, home: &Hop) -> Option<Demand> {
+        let asking = async {
+            let headers = base_headers("*/*");
+            let message = Message::new(&Method::GET, &headers);
+            let answer = self.wire.send(home, message).await?;
+            let is_refusal = answer.status() == StatusCode::UNAUTHORIZED;
+            let demand = is_refusal.then(|| Demand::of(answer.headers()));
+            self.wire.drain(answer).await;
+            Ok::<_, UpstreamError>(demand)
+        };
+        match self.ping.try_get_with((), asking).await {
+            Ok(demand) => demand,
+            Err(error) => {
+                tracing::debug!(error = with_causes(&error), "no challenge to be had");
+                None
+            }
+        }
+    }
+}
+
+/// What was found out about a login.
+enum Doubted {
+    /// It is right, or nobody can tell: the refusal is about what was asked for.
+    Stands(Answer),
+    /// It is wrong.
+    Wrong,
+}

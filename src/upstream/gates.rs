@@ -1,0 +1,148 @@
+//! Registries that answer 429 are not asked again before the time they say.
+//!
+//! A gate is closed for one host and one login, since that is how registries count. Docker Hub has two limits: one on pulls,
+//! which are GETs of manifests, and one on requests of any kind. While the first is reached, tags can still be checked by
+//! HEAD, and blobs can still be fetched.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use moka::sync::Cache;
+use tokio::time::Instant;
+
+use super::credentials::LoginIdentity;
+use super::endpoint_url::Site;
+use super::error::RateLimit;
+use super::quota::Quota;
+
+/// Who is counted, and for what.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Gate {
+    site: Site,
+    login: Option<LoginIdentity>,
+    limit: RateLimit,
+}
+
+/// The gates of one endpoint and of the hosts that it leads to.
+#[derive(Debug)]
+pub(super) struct Gates(Cache<Gate, Instant>);
+
+impl Gates {
+    /// How many gates are remembered: a few hosts, a few logins.
+    const MAX: u64 = 1_024;
+    /// Longer than any gate stays closed.
+    const LONGEST: Duration = Duration::from_secs(3_600);
+
+    /// Starts with all gates open.
+    pub(super) fn new() -> Self {
+        let gates = Cache::builder()
+            .max_capacity(Self::MAX)
+            .time_to_live(Self::LONGEST);
+        Self(gates.build())
+    }
+
+    /// Returns which limit stops a request now, and for how long.
+    pub(super) fn closed(
+        &self,
+        site: &Site,
+        login: Option<&LoginIdentity>,
+        is_pull: bool,
+    ) -> Option<(RateLimit, Duration)> {
+        let now = Instant::now();
+        let stopping = |limit| {
+            let gate = Gate {
+                site: site.clone(),
+                login: login.cloned(),
+                limit,
+            };
+            let until = self.0.get(&gate)?;
+            (until > now).then(|| (limit, until - now))
+        };
+        stopping(RateLimit::Requests).or_else(|| is_pull.then(|| stopping(RateLimit::Pulls))?)
+    }
+
+    /// Closes a gate.
+    pub(super) fn close(
+        &self,
+        site: &Site,
+        login: Option<&LoginIdentity>,
+        limit: RateLimit,
+        wait: Duration,
+    ) {
+        let gate = Gate {
+            site: site.clone(),
+            login: login.cloned(),
+            limit,
+        };
+        tracing::warn!(
+            host = %site.name(),
+            login = login.map(LoginIdentity::as_str),
+            wait_seconds = wait.as_secs(),
+            "allows no more {limit} for now"
+        );
+        self.0.insert(gate, Instant::now() + wait);
+    }
+}
+
+/// Tells which limit a 429 is about: pulls when the registry says that none remain or speaks of pulls, else requests.
+pub(super) fn limit_of(headers: &HeaderMap, words: Option<&str>, is_pull: bool) -> RateLimit {
+    let none_remain = Quota::of(headers).is_some_and(|quota| quota.remaining == 0);
+    let speaks_of_pulls = words.is_some_and(|words| words.to_ascii_lowercase().contains("pull"));
+    if is_pull && (none_remain || speaks_of_pulls) {
+        RateLimit::Pulls
+    } else {
+        RateLimit::Requests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn site() -> Site {
+        Site::of(&"https://registry-1.docker.io".parse().unwrap()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_gate_is_for_one_login_and_one_limit_until_its_time() {
+        let (gates, site) = (Gates::new(), site());
+        let acme = LoginIdentity::new("user acme");
+        let wait = Duration::from_secs(60);
+        gates.close(&site, None, RateLimit::Pulls, wait);
+        gates.close(&site, Some(&acme), RateLimit::Requests, wait);
+        for (login, is_pull, limit) in [
+            (None, true, Some(RateLimit::Pulls)),
+            (None, false, None),
+            (Some(&acme), true, Some(RateLimit::Requests)),
+            (Some(&acme), false, Some(RateLimit::Requests)),
+            (Some(&LoginIdentity::new("user other")), true, None),
+        ] {
+            let closed = gates.closed(&site, login, is_pull);
+            assert_eq!(closed, limit.map(|limit| (limit, wait)), "{login:?}");
+        }
+        tokio::time::advance(wait).await;
+        assert_eq!(gates.closed(&site, None, true), None);
+    }
+
+    #[test]
+    fn the_two_limits_of_docker_hub() {
+        let spent = HeaderMap::from_iter(
+            [
+                ("ratelimit-limit", "100;w=21600"),
+                ("ratelimit-remaining", "0;w=21600"),
+            ]
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())),
+        );
+        let plain = HeaderMap::new();
+        let words = "You have reached your pull rate limit.";
+        for (headers, words, is_pull, limit) in [
+            (&plain, Some(words), true, RateLimit::Pulls),
+            (&spent, None, true, RateLimit::Pulls),
+            (&plain, Some("Too Many Requests"), true, RateLimit::Requests),
+            (&plain, None, true, RateLimit::Requests),
+            (&spent, Some(words), false, RateLimit::Requests),
+        ] {
+            assert_eq!(limit_of(headers, words, is_pull), limit, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Hosts that fail are left alone for a while: whoever waits for them gets an answer at once, from the cache perhaps.
+//!
+//! Each host that an endpoint leads to (itself, its token service, its storage) has a circuit. It opens after some failures
+//! in a row within a short time, lets one request through after a rest, and closes when that one is answered. What counts is
+//! whether the host answers, not what: a refusal or an absence is an answer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::time::Instant;
+
+use super::endpoint_url::Site;
+
+/// When a host is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CircuitLimits {
+    /// So many failures in a row: 5.
+    pub failures: usize,
+    /// Within this time: 10 s.
+    pub within: Duration,
+    /// How long the first rest is: 5 s. Each further one is twice as long.
+    pub first_rest: Duration,
+    /// How long a rest is at most: 60 s.
+    pub longest_rest: Duration,
+}
+
+impl Default for CircuitLimits {
+    fn default() -> Self {
+        Self {
+            failures: 5,
+            within: Duration::from_secs(10),
+            first_rest: Duration::from_secs(5),
+            longest_rest: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The health of one host. Pure: the time comes in.
+#[derive(Debug)]
+struct Circuit {
+    limits: CircuitLimits,
+    /// When the last failures were, as many as count.
+    failures: VecDeque<Instant>,
+    /// The rest that it has, if it has one.
+    rest: Option<Rest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Instant,
+    length: Duration,
+    /// Whether one request is on its way to find out whether the host is back.
+    is_probed: bool,
+}
+
+impl Circuit {
+    fn new(limits: CircuitLimits) -> Self {
+        Self {
+            limits,
+            failures: VecDeque::new(),
+            rest: None,
+        }
+    }
+
+    /// Lets a request through, or says how long it is too early for one. The one that is let through after a rest has to
+    /// report.
+    fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        let Some(rest) = &mut self.rest else {
+            return Ok(());
+        };
+        if now < rest.until {
+            return Err(rest.until - now);
+        }
+        if rest.is_probed {
+            return Err(self.limits.first_rest);
+        }
+        rest.is_probed = true;
+        Ok(())
+    }
+
+    /// The host answered. Returns whether that ends a rest.
+    fn answered(&mut self) -> bool {
+        self.failures.clear();
+        self.rest.take().is_some()
+    }
+
+    /// The host failed. Returns how long it is left alone from now on, if that is news.
+    fn failed(&mut self, now: Instant) -> Option<Duration> {
+        if let Some(rest) = &mut self.rest {
+            if !rest.is_probed {
+                return None;
+            }
+            rest.length = (rest.length * 2).min(self.limits.longest_rest);
+            rest.until = now + rest.length;
+            rest.is_probed = false;
+            return Some(rest.length);
+        }
+        self.failures.push_back(now);
+        while self.failures.len() > self.limits.failures {
+            self.failures.pop_front();
+        }
+        let is_enough = self.failures.len() == self.limits.failures
+            && self
+                .failures
+                .front()
+                .is_some_and(|first| now - *first <= self.limits.within);
+        if !is_enough {
+            return None;
+        }
+        self.failures.clear();
+        self.rest = Some(Rest {
+            until: now + self.limits.first_rest,
+            length: self.limits.first_rest,
+            is_probed: false,
+        });
+        Some(self.limits.first_rest)
+    }
+
+    /// The request was given up: nothing is known, and another may find out.
+    fn given_up(&mut self) {
+        if let Some(rest) = &mut self.rest {
+            rest.is_probed = false;
+        }
+    }
+}
+
+/// The health of the hosts that one endpoint leads to.
+#[derive(Debug)]
+pub(super) struct Health {
+    limits: CircuitLimits,
+    sites: Cache<Site, Arc<Mutex<Circuit>>>,
+}
+
+/// The right to send one request. Dropped without a report, it says nothing.
+#[derive(Debug)]
+pub(super) struct Pass {
+    site: Site,
+    circuit: Arc<Mutex<Circuit>>,
+    is_reported: bool,
+}
+
+impl Health {
+    /// How many hosts are remembered: an endpoint leads to a few.
+    const MAX_SITES: u64 = 64;
+
+    /// Starts with all hosts well.
+    pub(super) fn new(limits: CircuitLimits) -> Self {
+        Self {
+            limits,
+            sites: Cache::new(Self::MAX_SITES),
+        }
+    }
+
+    /// Lets a request to a host through, or says for how long the host is left alone.
+    pub(super) fn admit(&self, site: &Site) -> Result<Pass, Duration> {
+        let circuit = self
+            .sites
+            .get_with_by_ref(site, || Arc::new(Mutex::new(Circuit::new(self.limits))));
+        locked(&circuit).admit(Instant::now())?;
+        Ok(Pass {
+            site: site.clone(),
+            circuit,
+            is_reported: false,
+        })
+    }
+
+    /// Returns whether a host is left alone at this moment.
+    pub(super) fn is_resting(&self, site: &Site) -> bool {
+        self.sites
+            .get(site)
+            .is_some_and(|circuit| locked(&circuit).rest.is_some())
+    }
+}
+
+impl Pass {
+    /// Reports that the host answered.
+    pub(super) fn answered(mut self) {
+        self.is_reported = true;
+        if locked(&self.circuit).answered() {
+            tracing::info!(host = %self.site.name(), "answers again");
+        }
+    }
+
+    /// Reports that the host failed.
+    pub(super) fn failed(mut self) {
+        self.is_reported = true;
+        if let Some(rest) = locked(&self.circuit).failed(Instant::now()) {
+            tracing::warn!(
+                host = %self.site.name(),
+                rest_seconds = rest.as_secs(),
+                "fails again and again: it is left alone for a while"
+            );
+        }
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        if !self.is_reported {
+            locked(&self.circuit).given_up();
+        }
+    }
+}
+
+/// What a panic left is as good as what was there: each change is complete by itself.
+fn locked(circuit: &Mutex<Circuit>) -> std::sync::MutexGuard<'_, Circuit> {
+    circuit.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn circuit() -> (Circuit, Instant) {
+        (Circuit::new(CircuitLimits::default()), Instant::now())
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_within_the_time() {
+        let (mut circuit, start) = circuit();
+        for at in 0..4 {
+            assert_eq!(circuit.failed(start + SECOND * at), None);
+        }
+        assert_eq!(circuit.failed(start + SECOND * 4), Some(SECOND * 5));
+        assert_eq!(circuit.admit(start + SECOND * 5), Err(SECOND * 4));
+    }
+
+    #[test]
+    fn failures_far_apart_or_between_answers_do_not_count() {
+        let (mut circuit, start) = circuit();
+        for at in 0..40 {
+            assert_eq!(circuit.failed(start + SECOND * 3 * at), None);
+        }
+        for at in 0..40 {
+            let now = start + SECOND * 200 + SECOND * at / 10;
+            if at % 4 == 0 {
+                assert!(!circuit.answered());
+            }
+            assert_eq!(circuit.failed(now), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn one_request_finds_out_after_a_rest_and_rests_grow() {
+        let (mut circuit, start) = circuit();
+        for _ in 0..5 {
+            circuit.failed(start);
+        }
+        let mut now = start;
+        for rest in [5, 10, 20, 40, 60, 60] {
+            now += SECOND * rest;
+            assert_eq!(circuit.admit(now), Ok(()), "after {rest} s");
+            assert_eq!(circuit.admit(now), Err(SECOND * 5), "only one");
+            let next = circuit.failed(now).unwrap();
+            assert_eq!(next, SECOND * 60.min(u32::try_from(rest).unwrap() * 2));
+        }
+        now += SECOND * 60;
+        circuit.admit(now).unwrap();
+        circuit.given_up();
+        assert_eq!(circuit.admit(now), Ok(()), "another may find out");
+        assert!(circuit.answered());
+        assert_eq!(circuit.admit(now), Ok(()));
+        assert_eq!(circuit.failed(now), None, "all is forgiven");
+    }
+
+    #[test]
+    fn requests_that_were_under_way_when_it_opened_change_nothing() {
+        let (mut circuit, start) = circuit();
+        for _ in 0..5 {
+            circuit.failed(start);
+        }
+        assert_eq!(circuit.failed(start + SECOND), None);
+        assert_eq!(circuit.admit(start + SECOND), Err(SECOND * 4));
+        assert!(circuit.answered(), "an answer is an answer");
+    }
+}

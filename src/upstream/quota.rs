@@ -1,0 +1,98 @@
+//! How much a registry lets us pull, as it tells with manifests: `ratelimit-limit: 100;w=21600` (Docker Hub).
+
+use std::fmt;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+/// What a registry allows within a window of time, and what is left of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// How many pulls in one window.
+    pub limit: u64,
+    /// How many are left.
+    pub remaining: u64,
+    /// How long the window is.
+    pub window: Duration,
+}
+
+impl Quota {
+    /// The window where none is said: that of Docker Hub.
+    const USUAL_WINDOW: Duration = Duration::from_hours(6);
+
+    /// Reads what an answer says. Registries and accounts without limits say nothing.
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let read = |name| amount(headers.get(name)?.to_str().ok()?);
+        let (limit, window) = read("ratelimit-limit")?;
+        let (remaining, other_window) = read("ratelimit-remaining")?;
+        Some(Self {
+            limit,
+            remaining,
+            window: window.or(other_window).unwrap_or(Self::USUAL_WINDOW),
+        })
+    }
+}
+
+impl fmt::Display for Quota {
+    /// Writes "about 100 pulls per 6h, 76 of them left".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let window = humantime::format_duration(self.window);
+        let Self {
+            limit, remaining, ..
+        } = self;
+        write!(
+            f,
+            "about {limit} pulls per {window}, {remaining} of them left"
+        )
+    }
+}
+
+/// Reads a number and the window behind it: `100;w=21600`.
+fn amount(text: &str) -> Option<(u64, Option<Duration>)> {
+    let mut parts = text.split(';').map(str::trim);
+    let number = parts.next()?.parse().ok()?;
+    let window = parts
+        .find_map(|part| part.strip_prefix("w="))
+        .and_then(|seconds| seconds.parse().ok())
+        .filter(|seconds| *seconds > 0)
+        .map(Duration::from_secs);
+    Some((number, window))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quota(limit: &str, remaining: &str) -> Option<Quota> {
+        let headers = [
+            ("RateLimit-Limit", limit),
+            ("ratelimit-remaining", remaining),
+        ];
+        let headers = headers
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        Quota::of(&HeaderMap::from_iter(headers))
+    }
+
+    #[test]
+    fn what_docker_hub_says() {
+        let hours = Duration::from_hours(6);
+        for (limit, remaining, read) in [
+            ("100;w=21600", "76;w=21600", Some((100, 76, hours))),
+            ("200", "0", Some((200, 0, hours))),
+            (" 100 ; w=60", "5", Some((100, 5, Duration::from_mins(1)))),
+            ("100;w=0", "5;w=x", Some((100, 5, hours))),
+            ("100;w=21600", "", None),
+            ("", "5", None),
+            ("-1", "5", None),
+            ("many", "5", None),
+        ] {
+            let found = quota(limit, remaining);
+            let found = found.map(|quota| (quota.limit, quota.remaining, quota.window));
+            assert_eq!(found, read, "{limit} {remaining}");
+        }
+        let told = quota("100;w=21600", "76;w=21600").unwrap().to_string();
+        assert_eq!(told, "about 100 pulls per 6h, 76 of them left");
+    }
+}
