@@ -103,7 +103,7 @@ async fn token_answers_take_many_shapes() {
     let answer = ask_token(&registry, SCOPE, None).await;
     assert_eq!(answer, json!({"token": "token-1", "expires_in": 300}));
     tokens.expire_in(60);
-    tokens.in_field("access_token");
+    tokens.in_fields(&["access_token"]);
     let answer = ask_token(&registry, SCOPE, None).await;
     assert_eq!(answer, json!({"access_token": "token-2", "expires_in": 60}));
     tokens.without_expiry();

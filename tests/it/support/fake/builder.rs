@@ -3,12 +3,18 @@
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
+use http::StatusCode;
 use larder::runtime::Tasks;
 
+use super::access::Access;
+use super::bearer::Bearer;
+use super::content::Content;
+use super::fault::Fault;
+use super::quota::Quota;
 use super::script::Script;
 use super::serve::{Connections, Speech, reserve};
 use super::tls::Certificates;
-use super::token::{Access, Bearer};
+use super::token::Tokens;
 use super::{FakeRegistry, Running, State, run};
 
 /// A registry that is not yet running.
@@ -19,6 +25,9 @@ pub struct Builder {
     has_http2: bool,
     negotiates: bool,
     tags_per_page: Option<usize>,
+    habits: Script,
+    quota: Quota,
+    content: Arc<Mutex<Content>>,
 }
 
 impl Builder {
@@ -52,8 +61,45 @@ impl Builder {
     }
 
     /// Knows a user, who gets tokens for private repositories.
-    pub fn user(mut self, name: &str, password: &str) -> Self {
-        self.access.users.push((name.into(), password.into()));
+    pub fn user(self, name: &str, password: &str) -> Self {
+        self.access.users.set_password(name, password);
+        self
+    }
+
+    /// Settles how tokens are handed out.
+    pub fn tokens(self, settle: impl FnOnce(&Tokens)) -> Self {
+        settle(&self.access.tokens);
+        self
+    }
+
+    /// Issues tokens at this path.
+    pub fn tokens_at(mut self, path: &'static str) -> Self {
+        self.access.token_path = path;
+        self
+    }
+
+    /// Answers with this status when a repository is not there, or not for the one who asks and has shown a login or a
+    /// token, so that the two cannot be told from each other.
+    pub fn hides_absence(mut self, status: u16) -> Self {
+        self.access.absence = Some(StatusCode::from_u16(status).unwrap());
+        self
+    }
+
+    /// Allows this many pulls within this many seconds.
+    pub fn pull_limit(self, pulls: u64, seconds: u64) -> Self {
+        self.quota.set(pulls, seconds);
+        self
+    }
+
+    /// Does this always: it is what the registry is like, and no fault that is cleared away.
+    pub fn habit(self, fault: Fault) -> Self {
+        self.habits.inject(fault);
+        self
+    }
+
+    /// Holds the same content as another registry.
+    pub fn content_of(mut self, other: &FakeRegistry) -> Self {
+        self.content = Arc::clone(&other.state.content);
         self
     }
 
@@ -81,9 +127,11 @@ impl Builder {
         let scheme = if self.is_secure { "https" } else { "http" };
         self.access.url = format!("{scheme}://{address}");
         let state = Arc::new(State {
-            content: Mutex::default(),
+            content: self.content,
             recorder: Arc::default(),
+            habits: self.habits,
             script: Script::default(),
+            quota: self.quota,
             access: self.access,
             speech: Speech {
                 certificates: self.is_secure.then(|| Certificates::new(protocols)),

@@ -21,14 +21,26 @@ pub struct Content {
 /// What one repository holds.
 #[derive(Debug, Default)]
 pub struct Shelf {
-    /// Whether it is for known users only.
-    pub is_private: bool,
+    /// Who may read it.
+    pub readers: Readers,
     /// Blobs by digest.
     pub blobs: HashMap<Digest, Bytes>,
     /// Manifests by digest.
     pub manifests: HashMap<Digest, Manifest>,
     /// What each tag names; the manifest may be gone.
     pub tags: BTreeMap<String, Digest>,
+}
+
+/// Who may read a repository, where logins are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Anybody.
+    #[default]
+    Everybody,
+    /// All known users.
+    Users,
+    /// These users.
+    Named(Vec<String>),
 }
 
 /// A manifest and the type that it is served with.
@@ -48,11 +60,19 @@ impl Content {
         digest
     }
 
-    /// Returns whether a repository is for known users only.
-    pub fn is_private(&self, repository: &str) -> bool {
-        self.shelves
-            .get(repository)
-            .is_some_and(|shelf| shelf.is_private)
+    /// Returns whether there is such a repository.
+    pub fn has(&self, repository: &str) -> bool {
+        self.shelves.contains_key(repository)
+    }
+
+    /// Returns whether there is such a repository, and this user, or anybody, may read it.
+    pub fn shows(&self, repository: &str, user: Option<&str>) -> bool {
+        let shelf = self.shelves.get(repository);
+        shelf.is_some_and(|shelf| match &shelf.readers {
+            Readers::Everybody => true,
+            Readers::Users => user.is_some(),
+            Readers::Named(names) => user.is_some_and(|user| names.iter().any(|name| name == user)),
+        })
     }
 
     /// Answers a request for content.
@@ -209,7 +229,18 @@ impl Repository {
 
     /// Shows the repository to known users only, from now on.
     pub fn make_private(&self) {
-        self.change(|shelf| shelf.is_private = true);
+        self.change(|shelf| shelf.readers = Readers::Users);
+    }
+
+    /// Shows the repository to these users only, from now on.
+    pub fn make_private_to(&self, users: &[&str]) {
+        let names = users.iter().map(|user| (*user).into()).collect();
+        self.change(|shelf| shelf.readers = Readers::Named(names));
+    }
+
+    /// Shows the repository to everybody, from now on.
+    pub fn make_public(&self) {
+        self.change(|shelf| shelf.readers = Readers::Everybody);
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Shelf) -> T) {

@@ -10,7 +10,8 @@
 //! matches it, and the first counted one, so that counted faults are a script, played in the order of injection.
 //!
 //! Faults that replace the answer (a status, a redirect, a stall before the headers and the like) match whatever
-//! the answer would have been. All others bend an answer that is a success, and let a 401 or a 404 pass uncounted.
+//! the answer would have been. All others bend an answer that is a success, and let a 401 or a 404 pass uncounted,
+//! unless [`Fault::answered`] says which answers are bent.
 //!
 //! The effects of a fault add up, in the order in which they are written: what replaces the answer comes first.
 
@@ -32,6 +33,8 @@ pub struct Fault {
     repository: Option<String>,
     digest: Option<Digest>,
     headers: Vec<HeaderName>,
+    /// The status of the answer that would have been given.
+    answered: Option<StatusCode>,
     pub(super) skip: usize,
     pub(super) limit: Option<usize>,
     pub(super) effects: Vec<Effect>,
@@ -47,6 +50,7 @@ impl Fault {
             repository: None,
             digest: None,
             headers: Vec::new(),
+            answered: None,
             skip: 0,
             limit: None,
             effects: Vec::new(),
@@ -88,6 +92,12 @@ impl Fault {
         self
     }
 
+    /// Only requests that would have been answered with this status: 404, to change how absence is told.
+    pub fn answered(mut self, status: u16) -> Self {
+        self.answered = Some(StatusCode::from_u16(status).unwrap());
+        self
+    }
+
     /// Lets this many matching requests pass first.
     pub fn after(mut self, requests: usize) -> Self {
         self.skip = requests;
@@ -106,7 +116,7 @@ impl Fault {
     }
 
     /// Returns whether a request is one of those that this fault is for.
-    pub(super) fn matches(&self, request: &Request, is_success: bool) -> bool {
+    pub(super) fn matches(&self, request: &Request, status: StatusCode) -> bool {
         let fits = |wanted: Option<bool>| wanted.unwrap_or(true);
         (self.kinds.is_empty() || self.kinds.contains(&request.kind))
             && fits(self.method.as_ref().map(|method| *method == request.method))
@@ -120,7 +130,10 @@ impl Fault {
                 .headers
                 .iter()
                 .all(|name| request.headers.contains_key(name))
-            && (is_success || self.effects.iter().any(Effect::replaces))
+            && match self.answered {
+                Some(wanted) => status == wanted,
+                None => status.is_success() || self.effects.iter().any(Effect::replaces),
+            }
     }
 
     fn with(mut self, effect: Effect) -> Self {

@@ -15,7 +15,9 @@ use tokio::net::TcpSocket;
 
 use super::PATIENCE;
 
+mod access;
 mod answer;
+mod bearer;
 mod builder;
 mod content;
 mod delivery;
@@ -23,27 +25,32 @@ mod effect;
 mod fault;
 mod gate;
 mod log;
+mod quota;
 mod request;
 mod script;
 mod serve;
 mod tls;
 mod token;
+mod users;
 mod wire;
 
+pub use bearer::Bearer;
 pub use builder::Builder;
 pub use content::Repository;
 pub use fault::Fault;
 pub use gate::Gate;
 pub use log::Log;
-pub use request::{Kind, Progress, Request};
-pub use token::{Bearer, Tokens, basic};
+pub use quota::Quota;
+pub use request::{Kind, Progress, Request, Shown};
+pub use token::Tokens;
+pub use users::{Logins, Users, basic};
 
+use access::Access;
 use answer::Answer;
 use content::Content;
 use log::Recorder;
 use script::Script;
 use serve::{Connections, Speech, accept, reserve};
-use token::Access;
 
 /// A registry on a loopback port. It stops when it is dropped.
 pub struct FakeRegistry {
@@ -61,9 +68,12 @@ enum Running {
 
 /// What all connections share.
 struct State {
-    content: Mutex<Content>,
+    content: Arc<Mutex<Content>>,
     recorder: Arc<Recorder>,
+    /// What it always does.
+    habits: Script,
     script: Script,
+    quota: Quota,
     access: Access,
     speech: Speech,
     connections: Connections,
@@ -75,12 +85,11 @@ impl State {
     /// Answers a request as if nothing ever went wrong.
     fn answer(&self, request: &Request) -> Answer {
         let content = self.content.lock().unwrap();
-        let repository = request.repository.as_deref().unwrap_or_default();
-        if let Some(refusal) = self.access.refuse(request, content.is_private(repository)) {
+        if let Some(refusal) = self.access.refuse(request, &content) {
             return refusal;
         }
         match request.kind {
-            Kind::Token => self.access.issue(request),
+            Kind::Token => self.access.tokens.answer(request, &content),
             // What S3 says to a presigned URL that comes with a token.
             Kind::Storage if request.authorization().is_some() => {
                 Answer::error_of(StatusCode::BAD_REQUEST, "only one auth mechanism allowed")
@@ -199,6 +208,16 @@ impl FakeRegistry {
     /// Returns the tokens that the registry issues.
     pub fn tokens(&self) -> &Tokens {
         &self.state.access.tokens
+    }
+
+    /// Returns the users whom the registry knows.
+    pub fn users(&self) -> &Users {
+        &self.state.access.users
+    }
+
+    /// Returns how much may be pulled.
+    pub fn quota(&self) -> &Quota {
+        &self.state.quota
     }
 }
 

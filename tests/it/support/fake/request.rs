@@ -2,17 +2,20 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, Version, header};
 use larder::oci::Digest;
 use percent_encoding::percent_decode_str;
+
+use super::token::Grant;
 
 /// What a request is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// `GET` or `HEAD /v2/`.
     Ping,
-    /// The token endpoint, `/token`.
+    /// The token endpoint: `/token`, where it is not elsewhere.
     Token,
     /// `HEAD` of a manifest.
     ManifestHead,
@@ -24,7 +27,7 @@ pub enum Kind {
     BlobGet,
     /// A page of `tags/list`.
     Tags,
-    /// `referrers`, which the fake registry does not have.
+    /// `referrers`, which not every registry has.
     Referrers,
     /// `/storage/<digest>`: where a redirect to a content network leads.
     Storage,
@@ -62,6 +65,24 @@ pub enum Progress {
     Broken,
 }
 
+/// What a request shows of who sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing.
+    Nothing,
+    /// A user's password, or an identity token that stands for it.
+    Password {
+        /// The user's name.
+        user: String,
+        /// Whether it is the right one.
+        is_right: bool,
+    },
+    /// A token that was issued and is good.
+    Token(Grant),
+    /// Something else: a token that is not good, for one.
+    Unknown,
+}
+
 /// A request as it came in, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -77,6 +98,10 @@ pub struct Request {
     pub version: Version,
     /// The headers, every line of them.
     pub headers: HeaderMap,
+    /// The body of a request for a token.
+    pub body: Bytes,
+    /// Who sends it, as far as the registry knows.
+    pub shown: Shown,
     /// The repository in the path.
     pub repository: Option<String>,
     /// The tag or digest in the path.
@@ -92,10 +117,14 @@ pub struct Request {
 }
 
 impl Request {
-    /// Reads the head of a request.
-    pub fn read(parts: &Parts, connection: usize) -> Self {
+    /// Reads the head of a request. Tokens are issued at `token_path`.
+    pub fn read(parts: &Parts, connection: usize, token_path: &str) -> Self {
         let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy();
-        let (kind, repository, reference) = read_path(&parts.method, &path);
+        let (kind, repository, reference) = if path == token_path {
+            (Kind::Token, None, None)
+        } else {
+            read_path(&parts.method, &path)
+        };
         Self {
             kind,
             method: parts.method.clone(),
@@ -105,6 +134,8 @@ impl Request {
             path: path.into_owned(),
             version: parts.version,
             headers: parts.headers.clone(),
+            body: Bytes::new(),
+            shown: Shown::Nothing,
             connection,
             status: None,
             sent: 0,
@@ -131,20 +162,28 @@ impl Request {
         self.header(header::AUTHORIZATION.as_str())
     }
 
+    /// Returns the `Via` header: which proxies it came through.
+    pub fn via(&self) -> Option<String> {
+        self.header(header::VIA.as_str())
+    }
+
+    /// Returns the user whose name it came under: of a password, right or wrong, or of a token.
+    pub fn user(&self) -> Option<&str> {
+        match &self.shown {
+            Shown::Password { user, .. } => Some(user),
+            Shown::Token(grant) => grant.user(),
+            Shown::Nothing | Shown::Unknown => None,
+        }
+    }
+
     /// Returns the values of a query parameter, decoded, in order.
     pub fn query(&self, name: &str) -> Vec<String> {
-        let decode = |text: &str| {
-            let spaced = text.replace('+', " ");
-            percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
-        };
-        let pairs = self
-            .query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='));
-        pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| decode(value))
-            .collect()
+        values(&self.query, name)
+    }
+
+    /// Returns the values of a field of the form in its body, decoded, in order.
+    pub fn form(&self, name: &str) -> Vec<String> {
+        values(&String::from_utf8_lossy(&self.body), name)
     }
 
     /// Returns the digest in the path.
@@ -168,6 +207,19 @@ impl fmt::Display for Request {
     }
 }
 
+/// Returns the values of a name in a query or a form, decoded, in order.
+fn values(pairs: &str, name: &str) -> Vec<String> {
+    let decode = |text: &str| {
+        let spaced = text.replace('+', " ");
+        percent_decode_str(&spaced).decode_utf8_lossy().into_owned()
+    };
+    let pairs = pairs.split('&').filter_map(|pair| pair.split_once('='));
+    pairs
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| decode(value))
+        .collect()
+}
+
 /// Finds kind, repository and reference of a path.
 fn read_path<'a>(method: &Method, path: &'a str) -> (Kind, Option<&'a str>, Option<&'a str>) {
     let is_head = method == Method::HEAD;
@@ -178,12 +230,7 @@ fn read_path<'a>(method: &Method, path: &'a str) -> (Kind, Option<&'a str>, Opti
         return (Kind::Storage, None, Some(digest));
     }
     let Some(rest) = path.strip_prefix("/v2/") else {
-        let kind = if path == "/token" {
-            Kind::Token
-        } else {
-            Kind::Other
-        };
-        return (kind, None, None);
+        return (Kind::Other, None, None);
     };
     if rest.is_empty() {
         return (Kind::Ping, None, None);

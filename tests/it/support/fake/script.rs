@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use http::StatusCode;
+
 use super::fault::Fault;
 use super::gate::Gate;
 use super::request::Request;
@@ -50,13 +52,13 @@ impl Script {
     }
 
     /// Returns the faults that a request meets: all standing ones that match, and the first counted one.
-    pub fn select(&self, request: &Request, is_success: bool) -> Vec<Arc<Injection>> {
+    pub fn select(&self, request: &Request, status: StatusCode) -> Vec<Arc<Injection>> {
         let mut has_counted = false;
         let mut met = Vec::new();
         let mut entries = self.entries.lock().unwrap();
         entries.retain(|entry| !entry.injection.gate.is_lifted() && entry.remaining != Some(0));
         for entry in entries.iter_mut() {
-            if !entry.injection.fault.matches(request, is_success) {
+            if !entry.injection.fault.matches(request, status) {
                 continue;
             }
             if entry.skip > 0 {

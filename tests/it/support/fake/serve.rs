@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Response;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -16,9 +17,12 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::State;
 use super::delivery::{Body, Report};
-use super::request::Request;
+use super::request::{Kind, Request};
 use super::tls::Certificates;
 use super::wire::{Line, Wire};
+
+/// The most that a form may have, in bytes.
+const MAX_FORM: usize = 64 * 1024;
 
 /// How a registry speaks.
 pub struct Speech {
@@ -123,12 +127,20 @@ async fn respond(
     line: Arc<Line>,
     request: hyper::Request<Incoming>,
 ) -> io::Result<Response<Body>> {
-    let (parts, _) = request.into_parts();
-    let request = Request::read(&parts, line.number);
+    let (parts, body) = request.into_parts();
+    let mut request = Request::read(&parts, line.number, state.access.token_path);
+    if request.kind == Kind::Token {
+        let body = Limited::new(body, MAX_FORM).collect().await;
+        request.body = body.map_err(io::Error::other)?.to_bytes();
+    }
+    request.shown = state.access.recognise(&request);
     let number = state.recorder.record(request.clone());
     let report = Report::on(Arc::clone(&state.recorder), number);
     let mut answer = state.answer(&request);
-    for injection in state.script.select(&request, answer.status.is_success()) {
+    state.quota.charge(&request, &mut answer);
+    let habits = state.habits.select(&request, answer.status);
+    let faults = state.script.select(&request, answer.status);
+    for injection in habits.iter().chain(&faults) {
         for effect in &injection.fault.effects {
             effect
                 .apply(&mut answer, &request, &state, &injection.gate)

@@ -1,161 +1,16 @@
-//! Who may pull: challenges, the token endpoint, and what tokens are good for.
+//! The token endpoint: whom it gives tokens, in which form, and what they are good for.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::json;
 
-use super::FakeRegistry;
 use super::answer::Answer;
-use super::request::{Kind, Request};
+use super::content::Content;
+use super::request::{Request, Shown};
 
-/// How a registry asks for tokens.
-#[derive(Clone, Debug)]
-pub struct Bearer {
-    realm: Option<String>,
-    /// The tokens of the registry that issues them, if it is another.
-    issuer: Option<Arc<Tokens>>,
-    beside: Vec<String>,
-    is_on_ping_only: bool,
-}
-
-impl Bearer {
-    /// Tokens of the registry itself, asked for as Docker Hub does.
-    pub fn own() -> Self {
-        Self {
-            realm: None,
-            issuer: None,
-            beside: Vec::new(),
-            is_on_ping_only: false,
-        }
-    }
-
-    /// Tokens that another registry issues.
-    pub fn issued_by(other: &FakeRegistry) -> Self {
-        Self {
-            realm: Some(format!("{}/token", other.url())),
-            issuer: Some(Arc::clone(&other.state.access.tokens)),
-            ..Self::own()
-        }
-    }
-
-    /// Names another realm in the challenge, whoever is there.
-    pub fn realm(mut self, url: &str) -> Self {
-        self.realm = Some(url.into());
-        self
-    }
-
-    /// Puts another challenge before the real one, on the same line.
-    pub fn beside(mut self, challenge: &str) -> Self {
-        self.beside.push(challenge.into());
-        self
-    }
-
-    /// Gives the challenge on the ping only; other requests get a bare 401, as from GCR.
-    pub fn on_ping_only(mut self) -> Self {
-        self.is_on_ping_only = true;
-        self
-    }
-}
-
-/// What a registry lets pass.
-#[derive(Debug, Default)]
-pub struct Access {
-    /// How tokens are asked for, if they do.
-    pub bearer: Option<Bearer>,
-    /// Whether user and password do on every request.
-    pub is_basic: bool,
-    /// Those who may see private repositories.
-    pub users: Vec<(String, String)>,
-    /// The tokens that were issued here.
-    pub tokens: Arc<Tokens>,
-    /// The URL of the registry itself.
-    pub url: String,
-}
-
-impl Access {
-    /// Returns why a request may not pass, as the answer that says so.
-    pub fn refuse(&self, request: &Request, is_private: bool) -> Option<Answer> {
-        let is_open = self.bearer.is_none() && !self.is_basic;
-        if is_open || matches!(request.kind, Kind::Token | Kind::Storage) {
-            return None;
-        }
-        let Some(authorization) = request.authorization() else {
-            return Some(self.challenge(request, None));
-        };
-        if self.is_basic && self.user(&authorization).is_some() {
-            return None;
-        }
-        let tokens = self
-            .bearer
-            .as_ref()
-            .and_then(|bearer| bearer.issuer.as_ref());
-        let tokens = tokens.unwrap_or(&self.tokens);
-        let token = authorization
-            .strip_prefix("Bearer ")
-            .filter(|_| self.bearer.is_some());
-        match token.and_then(|token| tokens.grant(token)) {
-            None => Some(self.challenge(request, Some("invalid_token"))),
-            Some(grant) if grant.covers(request, is_private) => None,
-            Some(_) => Some(self.challenge(request, Some("insufficient_scope"))),
-        }
-    }
-
-    /// A 401 with the challenge of this registry.
-    pub fn challenge(&self, request: &Request, error: Option<&str>) -> Answer {
-        let mut answer = Answer::error_of(StatusCode::UNAUTHORIZED, "authentication required");
-        let mut challenges = Vec::new();
-        if let Some(bearer) = &self.bearer {
-            if bearer.is_on_ping_only && request.kind != Kind::Ping {
-                return answer;
-            }
-            challenges.clone_from(&bearer.beside);
-            let own = format!("{}/token", self.url);
-            let realm = bearer.realm.as_deref().unwrap_or(&own);
-            let mut challenge = format!("Bearer realm=\"{realm}\",service=\"fake\"");
-            if let Some(repository) = &request.repository {
-                challenge += &format!(",scope=\"repository:{repository}:pull\"");
-            }
-            if let Some(error) = error {
-                challenge += &format!(",error=\"{error}\"");
-            }
-            challenges.push(challenge);
-        }
-        if self.is_basic {
-            challenges.push("Basic realm=\"fake\"".into());
-        }
-        if !challenges.is_empty() {
-            answer.set(header::WWW_AUTHENTICATE, &challenges.join(", "));
-        }
-        answer
-    }
-
-    /// Answers at the token endpoint.
-    pub fn issue(&self, request: &Request) -> Answer {
-        let authorization = request.authorization();
-        let user = authorization
-            .as_ref()
-            .and_then(|authorization| self.user(authorization));
-        if authorization.is_some() && user.is_none() {
-            return Answer::error_of(StatusCode::UNAUTHORIZED, "wrong user or password");
-        }
-        let grant = Grant {
-            scopes: request.query("scope"),
-            is_of_user: user.is_some(),
-        };
-        Answer::json(StatusCode::OK, self.tokens.issue(grant))
-    }
-
-    /// Returns the user whose name and password these are.
-    fn user(&self, authorization: &str) -> Option<&str> {
-        let known = self.users.iter();
-        let mut known = known.filter(|(name, password)| basic(name, password) == authorization);
-        known.next().map(|(name, _)| name.as_str())
-    }
-}
-
-/// The tokens that a registry has issued, and how it hands them out.
+/// The tokens that a registry has issued, and how it hands them out. Changes are seen by the next request.
 #[derive(Debug, Default)]
 pub struct Tokens(Mutex<Issued>);
 
@@ -164,24 +19,40 @@ struct Issued {
     grants: HashMap<String, Grant>,
     count: usize,
     shape: Shape,
+    policy: Policy,
 }
 
 /// The fields of the token endpoint's answer.
 #[derive(Clone, Debug)]
 struct Shape {
-    token: Option<&'static str>,
+    /// What a token is in; `token` for GET and `access_token` for POST when nothing is said.
+    fields: Option<&'static [&'static str]>,
     expires_in: Option<u64>,
 }
 
 impl Default for Shape {
     fn default() -> Self {
         Self {
-            token: Some("token"),
+            fields: None,
             expires_in: Some(300),
         }
     }
 }
 
+/// Whom the token endpoint turns away, and with which status.
+#[derive(Debug, Default)]
+struct Policy {
+    get: Option<StatusCode>,
+    post: Option<StatusCode>,
+    /// By `grant_type`.
+    grants: HashMap<&'static str, StatusCode>,
+    anonymous: Option<StatusCode>,
+    /// Those who ask for repositories that are not there or not for them.
+    hidden: Option<StatusCode>,
+    reads_first_scope_only: bool,
+}
+
+/// What the answers look like.
 impl Tokens {
     /// Says this life time from now on. Nothing expires by itself: see [`Tokens::revoke_all`].
     pub fn expire_in(&self, seconds: u64) {
@@ -193,80 +64,198 @@ impl Tokens {
         self.0.lock().unwrap().shape.expires_in = None;
     }
 
-    /// Gives tokens in this field from now on, `access_token` for one.
-    pub fn in_field(&self, name: &'static str) {
-        self.0.lock().unwrap().shape.token = Some(name);
+    /// Gives tokens in these fields from now on: `token`, `access_token`, or both, with the same token.
+    pub fn in_fields(&self, names: &'static [&'static str]) {
+        self.0.lock().unwrap().shape.fields = Some(names);
     }
 
     /// Answers without a token from now on.
     pub fn without_token(&self) {
-        self.0.lock().unwrap().shape.token = None;
+        self.in_fields(&[]);
     }
+}
 
+/// Whom it turns away.
+impl Tokens {
     /// Makes every token that was issued so far invalid.
     pub fn revoke_all(&self) {
         self.0.lock().unwrap().grants.clear();
     }
 
-    fn issue(&self, grant: Grant) -> String {
-        let mut issued = self.0.lock().unwrap();
-        issued.count += 1;
-        let token = format!("token-{}", issued.count);
-        let mut document = json!({});
-        if let Some(field) = issued.shape.token {
-            document[field] = json!(token);
-        }
-        if let Some(seconds) = issued.shape.expires_in {
-            document["expires_in"] = json!(seconds);
-        }
-        issued.grants.insert(token, grant);
-        document.to_string()
+    /// Answers every GET with this status from now on.
+    pub fn refuse_get(&self, status: u16) {
+        self.0.lock().unwrap().policy.get = Some(code(status));
     }
 
-    fn grant(&self, token: &str) -> Option<Grant> {
+    /// Answers every POST with this status from now on.
+    pub fn refuse_post(&self, status: u16) {
+        self.0.lock().unwrap().policy.post = Some(code(status));
+    }
+
+    /// Answers a POST of this `grant_type` with this status from now on.
+    pub fn refuse_grant(&self, grant_type: &'static str, status: u16) {
+        let mut issued = self.0.lock().unwrap();
+        issued.policy.grants.insert(grant_type, code(status));
+    }
+
+    /// Gives no tokens to those without a login from now on, but this status.
+    pub fn refuse_anonymous(&self, status: u16) {
+        self.0.lock().unwrap().policy.anonymous = Some(code(status));
+    }
+
+    /// Answers with this status from now on when a repository is asked for that is not there, or not for this user.
+    /// Until then the token is given all the same, and good for nothing.
+    pub fn refuse_hidden(&self, status: u16) {
+        self.0.lock().unwrap().policy.hidden = Some(code(status));
+    }
+
+    /// Looks at the first scope that is asked for only, from now on.
+    pub fn read_first_scope_only(&self) {
+        self.0.lock().unwrap().policy.reads_first_scope_only = true;
+    }
+}
+
+/// At work.
+impl Tokens {
+    /// Answers at the token endpoint.
+    pub(super) fn answer(&self, request: &Request, content: &Content) -> Answer {
+        let mut issued = self.0.lock().unwrap();
+        let user = match issued.policy.admit(request) {
+            Ok(user) => user,
+            Err(refusal) => return refusal,
+        };
+        let mut scopes = scopes(request);
+        if issued.policy.reads_first_scope_only {
+            scopes.truncate(1);
+        }
+        let grant = Grant { scopes, user };
+        if let Some(status) = issued.policy.hidden
+            && grant
+                .repositories()
+                .any(|name| !content.shows(name, grant.user()))
+        {
+            return Answer::error_of(status, "requested access to the resource is denied");
+        }
+        Answer::json(StatusCode::OK, issued.issue(grant, &request.method))
+    }
+
+    /// Returns what a token is good for.
+    pub(super) fn grant(&self, token: &str) -> Option<Grant> {
         self.0.lock().unwrap().grants.get(token).cloned()
     }
 }
 
+impl Policy {
+    /// Returns who gets a token, `None` for anybody, or the answer for those who get none.
+    fn admit(&self, request: &Request) -> Result<Option<String>, Answer> {
+        let status = if request.method == Method::POST {
+            self.post.or_else(|| self.refuse_form(request))
+        } else {
+            self.get
+        };
+        if let Some(status) = status {
+            return Err(Answer::error_of(status, "not this way"));
+        }
+        let refused = |status| Err(Answer::error_of(status, "wrong user or password"));
+        match (&request.shown, self.anonymous) {
+            (
+                Shown::Password {
+                    user,
+                    is_right: true,
+                },
+                _,
+            ) => Ok(Some(user.clone())),
+            (Shown::Nothing, None) => Ok(None),
+            (Shown::Nothing, Some(status)) => refused(status),
+            (Shown::Password { .. } | Shown::Token(_) | Shown::Unknown, _) => {
+                refused(StatusCode::UNAUTHORIZED)
+            }
+        }
+    }
+
+    /// Returns the status for a POST that is not what OAuth2 wants (`docs/spec/auth/oauth.md` of distribution).
+    fn refuse_form(&self, request: &Request) -> Option<StatusCode> {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let is_form = request.header(header::CONTENT_TYPE.as_str()).as_deref() == Some(FORM);
+        let has_all = ["grant_type", "service", "client_id"]
+            .iter()
+            .all(|name| !request.form(name).is_empty());
+        if !is_form || !has_all || request.authorization().is_some() {
+            return Some(StatusCode::BAD_REQUEST);
+        }
+        let grant_type = request.form("grant_type").swap_remove(0);
+        match grant_type.as_str() {
+            "password" | "refresh_token" => self.grants.get(&*grant_type).copied(),
+            _ => Some(StatusCode::BAD_REQUEST),
+        }
+    }
+}
+
+impl Issued {
+    fn issue(&mut self, grant: Grant, method: &Method) -> String {
+        self.count += 1;
+        let token = format!("token-{}", self.count);
+        let mut document = json!({});
+        let usual: &[&str] = match *method {
+            Method::POST => &["access_token"],
+            _ => &["token"],
+        };
+        for field in self.shape.fields.unwrap_or(usual) {
+            document[field] = json!(token);
+        }
+        if let Some(seconds) = self.shape.expires_in {
+            document["expires_in"] = json!(seconds);
+        }
+        self.grants.insert(token, grant);
+        document.to_string()
+    }
+}
+
 /// What a token is good for.
-#[derive(Clone, Debug)]
-struct Grant {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
     scopes: Vec<String>,
-    is_of_user: bool,
+    user: Option<String>,
 }
 
 impl Grant {
-    fn covers(&self, request: &Request, is_private: bool) -> bool {
-        let Some(repository) = &request.repository else {
-            return true;
-        };
-        let in_scope = self.scopes.iter().any(|scope| {
-            let actions = scope
-                .strip_prefix("repository:")
-                .and_then(|rest| rest.rsplit_once(':'))
-                .filter(|(name, _)| name == repository)
-                .map(|(_, actions)| actions);
-            actions.is_some_and(|actions| actions.split(',').any(|action| action == "pull"))
-        });
-        in_scope && (self.is_of_user || !is_private)
+    /// Returns the user that it was issued to.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Returns whether it is for what a request asks for.
+    pub(super) fn covers(&self, request: &Request) -> bool {
+        let repository = request.repository.as_deref();
+        repository.is_none_or(|name| self.repositories().any(|granted| granted == name))
+    }
+
+    /// Returns the repositories that it is for.
+    fn repositories(&self) -> impl Iterator<Item = &str> {
+        self.scopes.iter().filter_map(|scope| {
+            let (name, actions) = scope.strip_prefix("repository:")?.rsplit_once(':')?;
+            let mut actions = actions.split(',');
+            actions
+                .any(|action| matches!(action, "pull" | "*"))
+                .then_some(name)
+        })
     }
 }
 
-/// Returns the `Authorization` header of a user (RFC 7617).
-pub fn basic(user: &str, password: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut header = String::from("Basic ");
-    for group in format!("{user}:{password}").as_bytes().chunks(3) {
-        let byte = |index| u32::from(group.get(index).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let index = usize::try_from(bits >> (18 - 6 * digit) & 63).unwrap();
-            header.push(if digit <= group.len() {
-                char::from(DIGITS[index])
-            } else {
-                '='
-            });
-        }
-    }
-    header
+/// Returns the scopes that a request asks for: each its own parameter, or with spaces between them in a form.
+fn scopes(request: &Request) -> Vec<String> {
+    let given = if request.method == Method::POST {
+        request.form("scope")
+    } else {
+        request.query("scope")
+    };
+    let split = given.iter().flat_map(|scopes| scopes.split(' '));
+    split
+        .filter(|scope| !scope.is_empty())
+        .map(String::from)
+        .collect()
+}
+
+fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap()
 }
