@@ -3,6 +3,8 @@
 mod answers;
 mod bodies;
 mod log;
+mod logins;
+mod quota;
 mod serving;
 mod sockets;
 mod tokens;

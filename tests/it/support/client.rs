@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, StatusCode, Version, header};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -139,8 +139,8 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Sender {
-    Http1(http1::SendRequest<Empty<Bytes>>),
-    Http2(http2::SendRequest<Empty<Bytes>>),
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
 }
 
 impl Connection {
@@ -154,7 +154,7 @@ impl Connection {
         Ask::new(Via::Open(self), method, path)
     }
 
-    async fn send(&mut self, mut request: Request<Empty<Bytes>>) -> io::Result<Reply> {
+    async fn send(&mut self, mut request: Request<Full<Bytes>>) -> io::Result<Reply> {
         let response = match &mut self.sender {
             Sender::Http1(sender) => {
                 request
@@ -186,7 +186,7 @@ impl Connection {
 #[derive(Debug)]
 pub struct Ask<'a> {
     via: Via<'a>,
-    request: Request<Empty<Bytes>>,
+    request: Request<Full<Bytes>>,
 }
 
 #[derive(Debug)]
@@ -200,7 +200,7 @@ impl<'a> Ask<'a> {
         let request = Request::builder().method(method).uri(path);
         Self {
             via,
-            request: request.body(Empty::new()).unwrap(),
+            request: request.body(Full::default()).unwrap(),
         }
     }
 
@@ -210,6 +210,12 @@ impl<'a> Ask<'a> {
             .headers_mut()
             .append(name, value.parse().unwrap());
         self
+    }
+
+    /// Adds a form, as OAuth2 wants it.
+    pub fn form(mut self, form: &str) -> Self {
+        *self.request.body_mut() = Full::from(form.to_owned());
+        self.header("content-type", "application/x-www-form-urlencoded")
     }
 
     /// Sends the request and waits for the headers of the answer.

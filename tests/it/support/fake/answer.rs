@@ -14,6 +14,8 @@ use super::request::Request;
 
 /// The header that says which content a body is.
 pub const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// The header that registries send with every answer.
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 /// The type of content that nobody looks into.
 const OCTETS: &str = "application/octet-stream";
 
@@ -42,8 +44,22 @@ impl Answer {
             start: 0,
             delivery: Delivery::default(),
         };
-        let version = HeaderName::from_static("docker-distribution-api-version");
-        answer.set(version, "registry/2.0");
+        answer.set(API_VERSION, "registry/2.0");
+        answer
+    }
+
+    /// Takes away what only registries say.
+    pub fn plain(mut self) -> Self {
+        self.headers.remove(API_VERSION);
+        self.headers.remove(DOCKER_CONTENT_DIGEST);
+        self
+    }
+
+    /// An error of an object store.
+    pub fn of_storage(status: StatusCode, code: &str) -> Self {
+        let document = format!("<Error><Code>{code}</Code></Error>");
+        let mut answer = Self::new(status, document.into()).plain();
+        answer.set(header::CONTENT_TYPE, "application/xml");
         answer
     }
 

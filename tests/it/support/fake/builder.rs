@@ -8,7 +8,7 @@ use larder::runtime::Tasks;
 
 use super::access::Access;
 use super::bearer::Bearer;
-use super::content::Content;
+use super::content::{Abilities, Content};
 use super::fault::Fault;
 use super::quota::Quota;
 use super::script::Script;
@@ -23,8 +23,7 @@ pub struct Builder {
     access: Access,
     is_secure: bool,
     has_http2: bool,
-    negotiates: bool,
-    tags_per_page: Option<usize>,
+    abilities: Abilities,
     habits: Script,
     quota: Quota,
     content: Arc<Mutex<Content>>,
@@ -105,13 +104,19 @@ impl Builder {
 
     /// Looks at what clients accept: those that read no indexes get the linux/amd64 manifest by tag.
     pub fn negotiates(mut self) -> Self {
-        self.negotiates = true;
+        self.abilities.negotiates = true;
+        self
+    }
+
+    /// Has the referrers API.
+    pub fn referrers(mut self) -> Self {
+        self.abilities.has_referrers = true;
         self
     }
 
     /// Gives tags in pages of this size to those who do not say how many they want.
     pub fn tags_per_page(mut self, tags: usize) -> Self {
-        self.tags_per_page = Some(tags);
+        self.abilities.tags_per_page = Some(tags);
         self
     }
 
@@ -138,8 +143,7 @@ impl Builder {
                 has_http2: self.has_http2,
             },
             connections: Connections::default(),
-            negotiates: self.negotiates,
-            tags_per_page: self.tags_per_page,
+            abilities: self.abilities,
         });
         let tasks = Tasks::new();
         run(&state, socket, tasks.clone());

@@ -9,6 +9,7 @@ use larder::oci::{Algorithm, Digest, ErrorCode, Measurer};
 
 use super::State;
 use super::answer::{Answer, negotiate};
+use super::referrers::referrers;
 use super::request::{Kind, Request};
 
 /// The repositories of a registry, and what it serves as a content network.
@@ -16,6 +17,17 @@ use super::request::{Kind, Request};
 pub struct Content {
     shelves: BTreeMap<String, Shelf>,
     storage: HashMap<Digest, Bytes>,
+}
+
+/// What a registry does that others do not.
+#[derive(Debug, Default)]
+pub struct Abilities {
+    /// Whether it looks at what clients accept.
+    pub negotiates: bool,
+    /// Whether it has the referrers API.
+    pub has_referrers: bool,
+    /// How many tags it gives at once to those who do not say how many they want.
+    pub tags_per_page: Option<usize>,
 }
 
 /// What one repository holds.
@@ -76,28 +88,41 @@ impl Content {
     }
 
     /// Answers a request for content.
-    pub fn answer(&self, request: &Request, negotiates: bool, page_size: Option<usize>) -> Answer {
+    pub fn answer(&self, request: &Request, abilities: &Abilities) -> Answer {
         let digest = request.digest();
         let name = request.repository.as_deref().unwrap_or_default();
         let shelf = self.shelves.get(name);
         match request.kind {
             Kind::Ping => Some(Answer::json(StatusCode::OK, "{}")),
             Kind::ManifestHead | Kind::ManifestGet => shelf.and_then(|shelf| {
-                let (digest, manifest) = shelf.manifest(request, negotiates)?;
+                let (digest, manifest) = shelf.manifest(request, abilities.negotiates)?;
                 Some(Answer::manifest(request, &digest, manifest))
             }),
             Kind::BlobHead | Kind::BlobGet => digest.and_then(|digest| {
                 let bytes = shelf?.blobs.get(&digest)?;
                 Some(Answer::blob(request, &digest, bytes.clone()))
             }),
-            Kind::Storage => digest.and_then(|digest| {
-                let bytes = self.stored(&digest)?;
-                Some(Answer::blob(request, &digest, bytes.clone()))
-            }),
-            Kind::Tags => shelf.map(|shelf| Answer::tags(request, shelf, page_size)),
-            Kind::Token | Kind::Referrers | Kind::Other => None,
+            Kind::Tags => shelf.map(|shelf| Answer::tags(request, shelf, abilities.tags_per_page)),
+            Kind::Referrers => shelf
+                .filter(|_| abilities.has_referrers)
+                .map(|shelf| referrers(request, shelf)),
+            Kind::Token | Kind::Storage | Kind::Other => None,
         }
         .unwrap_or_else(|| missing(request))
+    }
+
+    /// Answers as a content network or an object store, which knows nothing of registries.
+    pub fn serve_stored(&self, request: &Request) -> Answer {
+        if request.authorization().is_some() {
+            // What S3 says to a presigned URL that comes with a token.
+            return Answer::of_storage(StatusCode::BAD_REQUEST, "InvalidArgument");
+        }
+        let digest = request.digest();
+        let found = digest.and_then(|digest| Some((digest, self.stored(&digest)?)));
+        match found {
+            Some((digest, bytes)) => Answer::blob(request, &digest, bytes.clone()).plain(),
+            None => Answer::of_storage(StatusCode::NOT_FOUND, "NoSuchKey"),
+        }
     }
 
     fn stored(&self, digest: &Digest) -> Option<&Bytes> {

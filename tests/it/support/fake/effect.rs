@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use larder::oci::ContentRange;
+use serde_json::Value;
 
 use super::super::image::noise;
 use super::State;
@@ -27,6 +28,7 @@ pub enum Effect {
     Length(u64),
     Chunked,
     Body(Bytes),
+    Edit(fn(&mut Value)),
     WrongByte(u64),
     ShortBy(usize),
     LongBy(usize),
@@ -81,6 +83,11 @@ impl Effect {
             Self::Body(bytes) => {
                 answer.body = bytes.clone();
                 answer.start = 0;
+            }
+            Self::Edit(change) => {
+                let mut document = serde_json::from_slice(&answer.body).unwrap();
+                change(&mut document);
+                answer.body = document.to_string().into();
             }
             Self::WrongByte(place) => flip(answer, *place),
             Self::ShortBy(bytes) => {

@@ -18,6 +18,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use larder::oci::Digest;
+use serde_json::Value;
 
 use super::answer::DOCKER_CONTENT_DIGEST;
 use super::effect::Effect;
@@ -149,6 +150,12 @@ impl Fault {
         self.with(Effect::Status(StatusCode::from_u16(status).unwrap()))
     }
 
+    /// Answers everything with Docker Hub's limit against abuse, which is not the one of pulls.
+    pub fn abuse_limit() -> Self {
+        let plain = Self::everywhere().status(429).content_type("text/plain");
+        plain.body("Too Many Requests\n")
+    }
+
     /// Answers HEAD with 405.
     pub fn no_head(self) -> Self {
         self.method(Method::HEAD).status(405)
@@ -249,6 +256,11 @@ impl Fault {
     /// Answers with this body. Alone, it is a lie with status 200; after [`Fault::status`], an error page.
     pub fn body(self, bytes: impl Into<Bytes>) -> Self {
         self.with(Effect::Body(bytes.into()))
+    }
+
+    /// Changes the JSON document that is sent.
+    pub fn edit(self, change: fn(&mut Value)) -> Self {
+        self.with(Effect::Edit(change))
     }
 
     /// Answers with a page for people.

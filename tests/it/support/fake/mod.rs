@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use http::StatusCode;
 use larder::oci::Digest;
 use larder::runtime::Tasks;
 use tokio::net::TcpSocket;
@@ -26,6 +25,7 @@ mod fault;
 mod gate;
 mod log;
 mod quota;
+mod referrers;
 mod request;
 mod script;
 mod serve;
@@ -47,7 +47,7 @@ pub use users::{Logins, Users, basic};
 
 use access::Access;
 use answer::Answer;
-use content::Content;
+use content::{Abilities, Content};
 use log::Recorder;
 use script::Script;
 use serve::{Connections, Speech, accept, reserve};
@@ -77,8 +77,7 @@ struct State {
     access: Access,
     speech: Speech,
     connections: Connections,
-    negotiates: bool,
-    tags_per_page: Option<usize>,
+    abilities: Abilities,
 }
 
 impl State {
@@ -90,10 +89,7 @@ impl State {
         }
         match request.kind {
             Kind::Token => self.access.tokens.answer(request, &content),
-            // What S3 says to a presigned URL that comes with a token.
-            Kind::Storage if request.authorization().is_some() => {
-                Answer::error_of(StatusCode::BAD_REQUEST, "only one auth mechanism allowed")
-            }
+            Kind::Storage => content.serve_stored(request),
             Kind::Ping
             | Kind::ManifestHead
             | Kind::ManifestGet
@@ -101,8 +97,7 @@ impl State {
             | Kind::BlobGet
             | Kind::Tags
             | Kind::Referrers
-            | Kind::Storage
-            | Kind::Other => content.answer(request, self.negotiates, self.tags_per_page),
+            | Kind::Other => content.answer(request, &self.abilities),
         }
     }
 }

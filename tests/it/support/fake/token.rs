@@ -122,7 +122,7 @@ impl Tokens {
         let mut issued = self.0.lock().unwrap();
         let user = match issued.policy.admit(request) {
             Ok(user) => user,
-            Err(refusal) => return refusal,
+            Err(status) => return Answer::error_of(status, "wrong user or password"),
         };
         let mut scopes = scopes(request);
         if issued.policy.reads_first_scope_only {
@@ -146,29 +146,24 @@ impl Tokens {
 }
 
 impl Policy {
-    /// Returns who gets a token, `None` for anybody, or the answer for those who get none.
-    fn admit(&self, request: &Request) -> Result<Option<String>, Answer> {
-        let status = if request.method == Method::POST {
+    /// Returns who gets a token, `None` for anybody, or the status for those who get none.
+    fn admit(&self, request: &Request) -> Result<Option<String>, StatusCode> {
+        let refusal = if request.method == Method::POST {
             self.post.or_else(|| self.refuse_form(request))
         } else {
             self.get
         };
-        if let Some(status) = status {
-            return Err(Answer::error_of(status, "not this way"));
+        if let Some(status) = refusal {
+            return Err(status);
         }
-        let refused = |status| Err(Answer::error_of(status, "wrong user or password"));
-        match (&request.shown, self.anonymous) {
-            (
-                Shown::Password {
-                    user,
-                    is_right: true,
-                },
-                _,
-            ) => Ok(Some(user.clone())),
-            (Shown::Nothing, None) => Ok(None),
-            (Shown::Nothing, Some(status)) => refused(status),
-            (Shown::Password { .. } | Shown::Token(_) | Shown::Unknown, _) => {
-                refused(StatusCode::UNAUTHORIZED)
+        match &request.shown {
+            Shown::Password {
+                user,
+                is_right: true,
+            } => Ok(Some(user.clone())),
+            Shown::Nothing => self.anonymous.map_or(Ok(None), Err),
+            Shown::Password { .. } | Shown::Token(_) | Shown::Unknown => {
+                Err(StatusCode::UNAUTHORIZED)
             }
         }
     }
@@ -180,7 +175,8 @@ impl Policy {
         let has_all = ["grant_type", "service", "client_id"]
             .iter()
             .all(|name| !request.form(name).is_empty());
-        if !is_form || !has_all || request.authorization().is_some() {
+        let is_whole = is_form && has_all && request.shown != Shown::Nothing;
+        if !is_whole || request.authorization().is_some() {
             return Some(StatusCode::BAD_REQUEST);
         }
         let grant_type = request.form("grant_type").swap_remove(0);
