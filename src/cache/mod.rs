@@ -14,17 +14,17 @@ pub mod manifest;
 pub mod negative;
 pub mod pass;
 pub mod remembered;
+pub mod share;
 pub mod sight;
 pub mod tag;
 
 use std::sync::Arc;
 
-use crate::oci::{RepositoryPattern, UpstreamPattern};
-
 pub use backing::Parts;
 pub use blob::Blobs;
 pub use error::{CacheError, Word};
 pub use manifest::Manifests;
+pub use share::{Audience, ShareRule, ShareRules};
 
 use self::backing::Backing;
 
@@ -33,17 +33,8 @@ use self::backing::Backing;
 pub struct Settings {
     /// How long tags are believed.
     pub tags: freshness::Settings,
-    /// Which private content goes to everyone. What is not named here goes to clients on this machine alone.
-    pub share: Vec<ShareRule>,
-}
-
-/// Private repositories whose content goes to everyone who may use larder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShareRule {
-    /// At which registries.
-    pub upstreams: UpstreamPattern,
-    /// Which repositories.
-    pub repositories: RepositoryPattern,
+    /// To whom private content goes.
+    pub share: ShareRules,
 }
 
 /// The cache of all registries.

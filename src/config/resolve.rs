@@ -49,7 +49,7 @@ pub(super) fn resolve(
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags(written.tags, &upstreams),
-            share: Vec::new(),
+            share: cache::ShareRules::default(),
         },
         addressing: addressing::Settings {
             upstreams: upstreams.iter().map(rule).collect(),

@@ -278,7 +278,7 @@ fn every_key_arrives() {
                     (ecr, Freshness::For(Duration::from_hours(1))),
                 ],
             },
-            share: Vec::new(),
+            share: cache::ShareRules::default(),
         },
     };
     assert_eq!(settings(EVERY_KEY), expected);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use larder::addressing::{self, Addressing, UpstreamRule};
 use larder::cache::freshness::{self, Freshness};
-use larder::cache::{self, Cache, Parts, ShareRule};
+use larder::cache::{self, Audience, Cache, Parts, ShareRule, ShareRules};
 use larder::runtime::{Clock, InstanceId, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
 use larder::server::{self, Server};
@@ -238,6 +238,7 @@ impl TestProxyBuilder {
         self.share.push(ShareRule {
             upstreams: self.upstreams.last().unwrap().settings.pattern.clone(),
             repositories: repositories.parse().unwrap(),
+            audience: Audience::Everyone,
         });
         self
     }
@@ -304,7 +305,7 @@ impl TestProxyBuilder {
             parts,
             cache::Settings {
                 tags,
-                share: self.share.clone(),
+                share: ShareRules::new(self.share.clone()),
             },
         ));
         let mut counters = Registry::default();
