@@ -66,13 +66,13 @@ mod tests {
             rule("a.example", "team/secret/**", ThisMachine),
             rule("a.example", "team/**", Everyone),
             rule("a.example", "**", ThisMachine),
-            rule("*.example", "**", Everyone),
+            rule("*.b.example", "**", Everyone),
         ]);
         for (upstream, repository, audience) in [
             ("a.example", "team/app", Everyone),
             ("a.example", "team/secret/app", ThisMachine),
             ("a.example", "other", ThisMachine),
-            ("b.example", "team/secret/app", Everyone),
+            ("b.b.example", "team/secret/app", Everyone),
             ("b.other", "team/app", ThisMachine),
         ] {
             let origin = Origin {
