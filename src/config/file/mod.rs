@@ -3,33 +3,34 @@
 //! The keys of `[server]`, `[cache]` and `[tags]` can also be given as variables (`LARDER_SERVER__LISTEN`), and some
 //! as flags. `deploy/larder.toml` shows all of them.
 
+mod upstream;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub(in crate::config) use upstream::{EndpointKeys, UpstreamKeys};
+
 use super::overrides::Overrides;
-use super::reader::{Document, Located, Section, Table, Value};
+use super::reader::{Document, Located, Section, Table};
 use super::values::{self, DefaultUpstream};
-use crate::addressing::{Alias, VirtualHost};
 use crate::cache::freshness::Freshness;
-use crate::oci::UpstreamPattern;
-use crate::upstream::EndpointUrl;
 
 /// A configuration as it was written, in a file or in what overrides it.
 #[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) server: ServerKeys,
-    pub(super) cache: CacheKeys,
-    pub(super) tags: TagKeys,
+pub(in crate::config) struct Written {
+    pub(in crate::config) server: ServerKeys,
+    pub(in crate::config) cache: CacheKeys,
+    pub(in crate::config) tags: TagKeys,
     /// `[[upstream]]`: registries that can be reached, beside the built-in ones. Cannot be given as variables.
-    pub(super) upstreams: Vec<UpstreamKeys>,
+    pub(in crate::config) upstreams: Vec<UpstreamKeys>,
 }
 
 impl Written {
     /// Reads a parsed file; what is wrong goes to the document.
-    pub(super) fn from_file<'a>(
+    pub(in crate::config) fn from_file<'a>(
         document: &'a Document<'a>,
         entries: &'a Spanned<DeTable<'a>>,
     ) -> Self {
@@ -44,7 +45,7 @@ impl Written {
     }
 
     /// Reads variables or flags; what is wrong stays with them.
-    pub(super) fn from_overrides(overrides: &mut Overrides) -> Self {
+    pub(in crate::config) fn from_overrides(overrides: &mut Overrides) -> Self {
         Self {
             server: ServerKeys::read(&mut overrides.section("server")),
             cache: CacheKeys::read(&mut overrides.section("cache")),
@@ -54,7 +55,7 @@ impl Written {
     }
 
     /// Returns these settings, and those of a weaker source where nothing is set here.
-    pub(super) fn over(self, weaker: Self) -> Self {
+    pub(in crate::config) fn over(self, weaker: Self) -> Self {
         Self {
             server: self.server.over(weaker.server),
             cache: self.cache.over(weaker.cache),
@@ -66,18 +67,18 @@ impl Written {
 
 /// `[server]`: the doors.
 #[derive(Debug, Default)]
-pub(super) struct ServerKeys {
+pub(in crate::config) struct ServerKeys {
     /// `ip:port` where the registry API is served. Default: `127.0.0.1:5000`.
     ///
     /// Danger: who reaches another address than a loopback one can pull what larder can pull.
-    pub(super) listen: Option<Located<SocketAddr>>,
+    pub(in crate::config) listen: Option<Located<SocketAddr>>,
     /// `ip:port` where health and metrics are served, read only. Default: nowhere.
-    pub(super) metrics_listen: Option<Located<SocketAddr>>,
+    pub(in crate::config) metrics_listen: Option<Located<SocketAddr>>,
     /// The upstream of names that name none, as `alpine` in `larder:5000/alpine`, or `"none"`. Default: `docker.io`
     /// when it is configured, else none.
-    pub(super) default_upstream: Option<Located<DefaultUpstream>>,
+    pub(in crate::config) default_upstream: Option<Located<DefaultUpstream>>,
     /// Whether the built-in upstreams can be reached. Default: true.
-    pub(super) public_registries: Option<Located<bool>>,
+    pub(in crate::config) public_registries: Option<Located<bool>>,
 }
 
 impl ServerKeys {
@@ -102,16 +103,16 @@ impl ServerKeys {
 
 /// `[cache]`: where content is kept.
 #[derive(Debug, Default)]
-pub(super) struct CacheKeys {
+pub(in crate::config) struct CacheKeys {
     /// The folder, for one larder alone. In the file, a relative path starts at the file's folder; elsewhere at the
     /// working folder. Default: `/var/lib/larder` for root, else the first folder of `STATE_DIRECTORY`, else `larder`
     /// in the user's cache folder.
     ///
     /// Danger: what is in the folder is served. Nobody else should be able to write there.
-    pub(super) path: Option<Located<PathBuf>>,
+    pub(in crate::config) path: Option<Located<PathBuf>>,
     /// How much of the file system stays free, as a number with its unit (`"10GiB"`, `"500MB"`). Default: the larger
     /// of 5 % and 10 GiB, at most a quarter of the file system.
-    pub(super) min_free: Option<Located<u64>>,
+    pub(in crate::config) min_free: Option<Located<u64>>,
 }
 
 impl CacheKeys {
@@ -132,12 +133,12 @@ impl CacheKeys {
 
 /// `[tags]`: how long a tag counts as current.
 #[derive(Debug, Default)]
-pub(super) struct TagKeys {
+pub(in crate::config) struct TagKeys {
     /// A duration with its unit (`"10m"`), `"always"` (ask each time) or `"immutable"` (never ask again). Default:
     /// `"10m"`.
     ///
     /// Danger: with `"immutable"`, a tag that moves upstream keeps its old content here.
-    pub(super) freshness: Option<Located<Freshness>>,
+    pub(in crate::config) freshness: Option<Located<Freshness>>,
 }
 
 impl TagKeys {
@@ -152,71 +153,4 @@ impl TagKeys {
             freshness: self.freshness.or(weaker.freshness),
         }
     }
-}
-
-/// `[[upstream]]`: one registry, or a family of registries. With the name of a built-in one, each key that is written
-/// takes the place of the built-in value.
-#[derive(Debug)]
-pub(super) struct UpstreamKeys {
-    /// `host` or `host:port`; `*` stands for one whole label, as in `*.dkr.ecr.*.amazonaws.com`. Has to be written.
-    pub(super) name: Option<Located<UpstreamPattern>>,
-    /// Where the registry is asked, in this order: a text, or a table with `url` and `ca_file`. Default: `https://`
-    /// and the name.
-    ///
-    /// Danger: with `http://`, whoever is on the way can say where a tag leads.
-    pub(super) endpoints: Option<Located<Vec<EndpointKeys>>>,
-    /// First path segments that mean this upstream, as `hub` in `larder:5000/hub/library/alpine`. Default: none.
-    pub(super) aliases: Vec<Located<Alias>>,
-    /// Host names of larder under which it is this upstream only. Default: none.
-    pub(super) hosts: Vec<Located<VirtualHost>>,
-    /// As in `[tags]`, for this upstream. Default: the one of `[tags]`.
-    pub(super) freshness: Option<Located<Freshness>>,
-}
-
-impl UpstreamKeys {
-    fn read(table: &mut Table<'_>) -> Self {
-        Self {
-            name: table.required_text("name", values::upstream_pattern),
-            endpoints: table.list("endpoints", EndpointKeys::read),
-            aliases: texts(table, "aliases", values::alias),
-            hosts: texts(table, "hosts", values::host),
-            freshness: table.text("freshness", values::freshness),
-        }
-    }
-}
-
-/// One entry of `endpoints`: a text is its `url`.
-#[derive(Debug)]
-pub(super) struct EndpointKeys {
-    /// `http` or `https`, host, port, and the path before `/v2/` if there is one. Has to be written.
-    pub(super) url: Option<Located<EndpointUrl>>,
-    /// A file with certificates in PEM form that are trusted there beside those of the system. A relative path starts
-    /// at the folder of the configuration file. Default: none.
-    pub(super) ca_file: Option<Located<PathBuf>>,
-}
-
-impl EndpointKeys {
-    fn read(value: Value<'_>) -> Self {
-        let (url, ca_file) = if value.is_table() {
-            let keys = value.into_table(|table| {
-                let url = table.required_text("url", values::endpoint_url);
-                (url, table.path("ca_file"))
-            });
-            keys.unwrap_or_default()
-        } else {
-            (value.into_text(values::endpoint_url), None)
-        };
-        Self { url, ca_file }
-    }
-}
-
-/// Reads a list of texts; none is an empty list.
-fn texts<T>(
-    table: &mut Table<'_>,
-    key: &'static str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Vec<Located<T>> {
-    table
-        .list(key, |value| value.into_text(&parse))
-        .map_or_else(Vec::new, |list| list.value.into_iter().flatten().collect())
 }
