@@ -15,6 +15,7 @@ pub mod name;
 pub mod range;
 pub mod reference;
 pub mod repository_pattern;
+pub mod scope;
 pub mod upstream_name;
 pub mod verify;
 
@@ -30,5 +31,6 @@ pub use name::{NameError, RepositoryName};
 pub use range::{ByteRange, ContentRange, Unsatisfiable};
 pub use reference::{Reference, Tag, TagError};
 pub use repository_pattern::{RepositoryPattern, RepositoryPatternError};
+pub use scope::{Scope, ScopeError};
 pub use upstream_name::{UpstreamName, UpstreamNameError, UpstreamPattern};
 pub use verify::{Measurer, Mismatch, VerifiedContent, Verifier};

@@ -6,7 +6,7 @@ use super::challenge::{Challenge, Complaint};
 use super::exchange::basic;
 use super::token::Token;
 use super::tokens::Errand;
-use crate::oci::RepositoryName;
+use crate::oci::{RepositoryName, Scope};
 use crate::upstream::credentials::{Login, LoginIdentity, LoginSecret};
 
 /// What was shown with a request.
@@ -149,17 +149,12 @@ fn after_token(
 /// the repository, unless that is among them.
 pub(super) fn scopes(challenge: &Challenge, repository: &RepositoryName) -> Vec<String> {
     let allows_reading = |scope: &String| {
-        scope
-            .strip_prefix("repository:")
-            .and_then(|rest| rest.rsplit_once(':'))
-            .is_some_and(|(name, actions)| {
-                let mut actions = actions.split(',');
-                name == repository.as_str() && actions.any(|action| matches!(action, "pull" | "*"))
-            })
+        let scope = scope.parse::<Scope>();
+        scope.is_ok_and(|scope| scope.covers(repository, "pull"))
     };
     let mut scopes = challenge.scopes.clone();
     if !scopes.iter().any(allows_reading) {
-        scopes.push(format!("repository:{repository}:pull"));
+        scopes.push(Scope::pull(repository).to_string());
     }
     scopes
 }
