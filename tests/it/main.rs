@@ -8,6 +8,8 @@
 )]
 
 mod fake_registry;
+#[path = "../fuzz/mod.rs"]
+mod fuzz;
 mod pull;
 mod real;
 mod server;
