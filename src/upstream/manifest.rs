@@ -1,10 +1,12 @@
 //! Manifests of one endpoint.
 
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName};
 use http::{Method, StatusCode};
 
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
+use super::packing::{Packing, UnpackError, unpack};
 use super::registry::{FetchedManifest, ManifestHead};
 use super::request::Ask;
 use super::wire::Answer;
@@ -14,6 +16,8 @@ use crate::oci::{
 
 /// The largest manifest that is taken. Registries take 4 MiB; an index of many platforms comes near.
 const MAX_SIZE: usize = 8 << 20;
+/// How a manifest is called in messages.
+const WHAT: &str = "a manifest";
 /// Where registries say what the digest of a manifest is.
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -28,26 +32,46 @@ pub(super) async fn fetch(
     let Some(answer) = found(endpoint.request(&ask).await?)? else {
         return Ok(None);
     };
-    let host = answer.host().clone();
     let media_type = answer.header(&CONTENT_TYPE).and_then(MediaType::parse);
     let declared = declared(&answer);
-    let is_packed = is_packed(&answer);
-    let bytes = answer.into_body().collect("a manifest", MAX_SIZE).await?;
-    // Some servers say "packed" of bytes that are not; the digest tells.
     let expected = match reference {
         Reference::Digest(digest) => Some(*digest),
         Reference::Tag(_) => declared,
     };
-    let is_plain = || expected.is_some_and(|digest| Verifier::check(digest, &bytes).is_ok());
-    if is_packed && !is_plain() {
-        let fault = "packs a manifest although it was asked not to";
-        return Err(UpstreamError::protocol(&host, fault));
-    }
     Ok(Some(FetchedManifest {
-        bytes,
+        bytes: collect(answer, expected).await?,
         media_type,
         declared,
     }))
+}
+
+/// Reads a body, and unpacks it if it came packed.
+async fn collect(answer: Answer, expected: Option<Digest>) -> Result<Bytes, UpstreamError> {
+    let (host, packing) = (answer.host().clone(), packing(&answer));
+    let bytes = answer.into_body().collect(WHAT, MAX_SIZE).await?;
+    let is_right = |bytes: &Bytes, digest| Verifier::check(digest, bytes).is_ok();
+    // Some servers say "packed" of bytes that are not; the digest tells.
+    let is_plain = expected.is_some_and(|digest| is_right(&bytes, digest));
+    let fault = match packing {
+        Packing::Plain => return Ok(bytes),
+        Packing::Gzip | Packing::Other if is_plain => return Ok(bytes),
+        Packing::Other => "packs a manifest although it was asked not to",
+        Packing::Gzip => match unpack(&bytes, MAX_SIZE).await {
+            Ok(unpacked) if expected.is_none_or(|digest| is_right(&unpacked, digest)) => {
+                return Ok(unpacked);
+            }
+            Ok(_) => "packs a manifest that has another digest",
+            Err(UnpackError::Damaged) => "packs a manifest in a way that cannot be undone",
+            Err(UnpackError::TooLarge) => {
+                return Err(UpstreamError::TooLarge {
+                    host,
+                    what: WHAT,
+                    limit_bytes: MAX_SIZE as u64,
+                });
+            }
+        },
+    };
+    Err(UpstreamError::protocol(&host, fault))
 }
 
 /// Asks what a manifest is, without its body.
@@ -81,7 +105,9 @@ pub(super) async fn head(
         Some(digest) => ManifestHead::Described {
             digest,
             media_type: answer.header(&CONTENT_TYPE).and_then(MediaType::parse),
-            size: answer.content_length().filter(|_| !is_packed(&answer)),
+            size: answer
+                .content_length()
+                .filter(|_| packing(&answer) == Packing::Plain),
         },
         None => ManifestHead::Unsupported,
     }))
@@ -107,9 +133,7 @@ fn declared(answer: &Answer) -> Option<Digest> {
     of_header.or_else(|| EntityTags::new(answer.header(&ETAG)?).digest())
 }
 
-/// Tells whether a body is encoded, which was not asked for.
-fn is_packed(answer: &Answer) -> bool {
-    answer
-        .header(&CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.trim().eq_ignore_ascii_case("identity"))
+/// Returns how a body is encoded, which was not asked for.
+fn packing(answer: &Answer) -> Packing {
+    Packing::of(answer.header(&CONTENT_ENCODING))
 }

@@ -26,6 +26,7 @@ mod connect;
 mod endpoint;
 mod gates;
 mod manifest;
+mod packing;
 mod redirect;
 mod refusal;
 mod request;

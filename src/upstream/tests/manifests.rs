@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::server::{Registry, Reply};
 use super::*;
 use crate::oci::MediaType;
+use crate::upstream::packing::pack;
 use crate::upstream::{ManifestHead, Phase};
 
 const BODY: &[u8] = br#"{"schemaVersion":2}"#;
@@ -13,6 +14,11 @@ fn manifest() -> Reply {
     Reply::ok(BODY)
         .header("Content-Type", MediaType::OCI_INDEX)
         .header("Docker-Content-Digest", &digest(BODY).to_string())
+}
+
+/// The manifest, in a body that is said to be packed.
+fn packed(body: Vec<u8>) -> Reply {
+    manifest().header("Content-Encoding", "gzip").body(body)
 }
 
 async fn get(upstream: &Upstream) -> Result<Option<FetchedManifest>, UpstreamError> {
@@ -143,11 +149,24 @@ async fn answers_that_stand() {
             "sent more than 8388608 bytes of a manifest",
         ),
         (
-            manifest()
-                .header("Content-Encoding", "gzip")
-                .header("ETag", "x")
-                .body("packed"),
+            manifest().header("Content-Encoding", "br").body("packed"),
             "packs a manifest although it was asked not to",
+        ),
+        (
+            packed(b"not packed".to_vec()),
+            "packs a manifest in a way that cannot be undone",
+        ),
+        (
+            packed([pack(BODY), b"more".to_vec()].concat()),
+            "packs a manifest in a way that cannot be undone",
+        ),
+        (
+            packed(pack(b"another")),
+            "packs a manifest that has another digest",
+        ),
+        (
+            packed(pack(&vec![b' '; (8 << 20) + 1])),
+            "sent more than 8388608 bytes of a manifest",
         ),
     ] {
         let registry = Registry::start(move |seen| match seen.target.as_str() {
@@ -171,6 +190,42 @@ async fn a_body_that_is_only_called_packed_is_taken() {
     let registry = Registry::start(|_| manifest().header("Content-Encoding", "gzip")).await;
     let found = get(&upstream(&[registry.url()])).await.unwrap().unwrap();
     assert_eq!(found.bytes, BODY);
+}
+
+#[tokio::test]
+async fn a_packed_manifest_is_unpacked() {
+    let bare = Reply::ok(pack(BODY)).header("Content-Encoding", "gzip");
+    for reply in [packed(pack(BODY)), bare] {
+        let registry = Registry::start(move |_| reply.clone()).await;
+        let upstream = upstream(&[registry.url()]);
+        for reference in [tag(), Reference::Digest(digest(BODY))] {
+            let found = upstream
+                .get_manifest(&repository(), &reference, VariantClass::Index)
+                .await;
+            assert_eq!(found.unwrap().unwrap().bytes, BODY);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_whose_digest_is_of_the_packed_bytes_stays_packed() {
+    let bytes = pack(BODY);
+    let reply = Reply::ok(bytes.clone())
+        .header("Content-Encoding", "gzip")
+        .header("Docker-Content-Digest", &digest(&bytes).to_string());
+    let registry = Registry::start(move |_| reply.clone()).await;
+    let found = get(&upstream(&[registry.url()])).await.unwrap().unwrap();
+    assert_eq!(found.bytes, bytes);
+}
+
+#[tokio::test]
+async fn a_head_of_a_packed_manifest_gives_no_size() {
+    let registry = Registry::start(|_| packed(pack(BODY))).await;
+    let found = head(&upstream(&[registry.url()])).await.unwrap();
+    assert!(
+        matches!(found, Some(ManifestHead::Described { size: None, .. })),
+        "{found:?}"
+    );
 }
 
 #[tokio::test]
