@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod endpoint_url;
 pub mod error;
 pub mod health;
+pub mod listing;
 pub mod quota;
 pub mod registry;
 pub mod resume;
@@ -43,6 +44,7 @@ pub use credentials::{
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{LoginProblem, Phase, RateLimit, TrustRule, UpstreamError};
 pub use health::CircuitLimits;
+pub use listing::{Cursor, Referrer, TagsPage};
 pub use quota::Quota;
 pub use registry::{
     BlobHead, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,

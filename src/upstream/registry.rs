@@ -10,6 +10,7 @@ use super::budget::{Budget, Work};
 use super::credentials::LoginIdentity;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
+use super::listing::{self, Cursor, Referrer, TagsPage};
 use super::manifest;
 use super::request::Ask;
 use super::resume::{BlobTransfer, Source};
@@ -234,6 +235,75 @@ impl Upstream {
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
         self.transfer(Work::Ahead, repository, digest, range, Some(total))
             .await
+    }
+
+    /// Asks for the tags of a repository, a page at a time and in the order of the registry: the first page, or the one
+    /// that another page says comes next. `None` when the registry says 404.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], of the last endpoint; of the one that gave the first page, for all others.
+    pub async fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&Cursor>,
+    ) -> Result<Option<TagsPage>, UpstreamError> {
+        let _permit = self.budget.admit(Work::Question).await?;
+        match after {
+            None => {
+                self.in_order(|endpoint| listing::tags(endpoint, repository, None))
+                    .await
+            }
+            Some(cursor) => {
+                let endpoint = cursor.endpoint();
+                let attempt = || listing::tags(endpoint, repository, Some(cursor));
+                endpoint.limits().retry.run(attempt).await
+            }
+        }
+    }
+
+    /// Asks what refers to a manifest: signatures, lists of parts and the like. Where the registry does not have this
+    /// question, the tag that clients use instead is asked for.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], of the last endpoint.
+    pub async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Referrer>, UpstreamError> {
+        {
+            let _permit = self.budget.admit(Work::Question).await?;
+            let asked = self.in_order(|endpoint| listing::referrers(endpoint, repository, digest));
+            if let Some(referrers) = asked.await? {
+                return Ok(referrers);
+            }
+        }
+        let tag = Reference::Tag(listing::referrers_tag(digest));
+        let found = self.get_manifest(repository, &tag, VariantClass::Index);
+        Ok(found.await?.map_or_else(Vec::new, |manifest| {
+            listing::tagged_referrers(&manifest.bytes)
+        }))
+    }
+
+    /// Fetches a blob that has to fit into memory, such as the config of an image, and verifies it. `None` when the
+    /// registry says 404.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] as from [`Upstream::get_blob`], and when the blob is larger than the limit or is not what its
+    /// digest names.
+    pub async fn small_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Option<Bytes>, UpstreamError> {
+        let begun = self.get_blob(repository, digest, TransferRange::WHOLE, None);
+        match begun.await? {
+            Some(transfer) => listing::whole(&self.name, transfer, digest, limit)
+                .await
+                .map(Some),
+            None => Ok(None),
+        }
     }
 
     async fn transfer(

@@ -51,6 +51,16 @@ impl Ask {
         Self::new(method, path, repository, "*/*")
     }
 
+    /// Asks for a list of a repository: its path below the repository, with what selects a page of it.
+    pub(super) fn list(repository: &RepositoryName, list: &str, query: &str, accept: &str) -> Self {
+        let path = if query.is_empty() {
+            format!("{repository}/{list}")
+        } else {
+            format!("{repository}/{list}?{query}")
+        };
+        Self::new(Method::GET, path, repository, accept)
+    }
+
     fn new(method: Method, path: String, repository: &RepositoryName, accept: &str) -> Self {
         let mut headers = base_headers(accept);
         // Digests are of the bytes as they are kept: nothing may be packed on the way.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER, VIA};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy;
@@ -287,6 +287,11 @@ impl Answer {
     /// Returns the host that answered, as it is written in messages.
     pub(super) fn host(&self) -> &Arc<str> {
         self.hop.site.name()
+    }
+
+    /// Returns the address that answered, behind all redirects.
+    pub(super) fn url(&self) -> &Uri {
+        &self.hop.url
     }
 
     /// Returns the `Content-Length`.
