@@ -1,6 +1,7 @@
 //! The behaviour of the room, against registries on loopback.
 
 mod jumps;
+mod listing;
 mod manifests;
 mod redirects;
 mod server;
