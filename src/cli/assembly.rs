@@ -12,6 +12,7 @@ use crate::addressing::Addressing;
 use crate::admin::{Door, Gauges};
 use crate::cache::{Cache, Parts};
 use crate::config::Settings;
+use crate::oci::UpstreamName;
 use crate::runtime::shutdown::StopSignals;
 use crate::runtime::{Clock, InstanceId, Tasks, open_files};
 use crate::server::metrics::Metrics;
@@ -44,14 +45,20 @@ impl Larder {
         let connections = places()?;
         let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
         store.keep_swept();
+        let mut registry = Registry::with_prefix("larder");
         let parts = upstream::Parts {
             limits: Limits::default(),
+            metrics: upstream::Metrics::register(&mut registry),
             egress: settings.egress,
             clock: clock.clone(),
             tasks: tasks.clone(),
             instance,
         };
         let upstreams = Upstreams::new(settings.upstreams, parts)?;
+        let hub = UpstreamName::docker_hub();
+        if let Some(hub) = upstreams.get(&hub) {
+            drop(tasks.spawn("quota", upstream::quota::announce(hub)));
+        }
         let parts = Parts {
             blobs: store.blobs.clone(),
             spools: store.spools.clone(),
@@ -61,7 +68,6 @@ impl Larder {
             clock,
         };
         let cache = Arc::new(Cache::new(parts, settings.cache));
-        let mut registry = Registry::with_prefix("larder");
         let gauges = Gauges {
             cache: cache.clone(),
             tasks: tasks.clone(),

@@ -29,6 +29,11 @@ impl UpstreamName {
     /// The longest name, in bytes: a DNS name and a port.
     pub const MAX_LENGTH: usize = 255;
 
+    /// Returns the name of Docker Hub.
+    pub fn docker_hub() -> Self {
+        Self(Self::DOCKER_HUB.into())
+    }
+
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0

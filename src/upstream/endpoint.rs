@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::HeaderName;
-use moka::sync::Cache;
 
 use super::auth::{Authenticator, TokenHosts, Trouble};
 use super::credentials::{Keyring, LoginIdentity};
@@ -29,14 +28,9 @@ pub(super) struct Endpoint {
     url: EndpointUrl,
     wire: Arc<Wire>,
     authenticator: Authenticator,
-    /// What the registry lets each login pull, as it said last.
-    quotas: Cache<Option<LoginIdentity>, Quota>,
 }
 
 impl Endpoint {
-    /// How many logins are remembered with their quotas.
-    const MAX_QUOTAS: u64 = 256;
-
     /// Makes an endpoint that has no connection yet.
     pub(super) fn new(
         url: EndpointUrl,
@@ -50,7 +44,6 @@ impl Endpoint {
             url,
             authenticator: Authenticator::new(keyring, token_hosts, wire.clone(), tasks),
             wire,
-            quotas: Cache::new(Self::MAX_QUOTAS),
         }
     }
 
@@ -116,7 +109,7 @@ impl Endpoint {
         if *answer.sender().site == *self.url.site()
             && let Some(quota) = Quota::of(answer.headers())
         {
-            self.quotas.insert(answer.payer().cloned(), quota);
+            self.wire.metrics.quota(answer.payer(), quota);
         }
     }
 

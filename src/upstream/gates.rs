@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::credentials::LoginIdentity;
 use super::endpoint_url::Site;
 use super::error::RateLimit;
+use super::metrics::Kind;
 use super::quota::Quota;
 
 /// Who is counted, and for what.
@@ -46,7 +47,7 @@ impl Gates {
         &self,
         site: &Site,
         login: Option<&LoginIdentity>,
-        is_pull: bool,
+        kind: Kind,
     ) -> Option<(RateLimit, Duration)> {
         let now = Instant::now();
         let stopping = |limit| {
@@ -58,7 +59,10 @@ impl Gates {
             let until = self.0.get(&gate)?;
             (until > now).then(|| (limit, until - now))
         };
-        stopping(RateLimit::Requests).or_else(|| is_pull.then(|| stopping(RateLimit::Pulls))?)
+        stopping(RateLimit::Requests).or_else(|| match kind {
+            Kind::Pull => stopping(RateLimit::Pulls),
+            Kind::Head | Kind::Blob | Kind::List | Kind::Token | Kind::Ping => None,
+        })
     }
 
     /// Closes a gate.
@@ -85,10 +89,10 @@ impl Gates {
 }
 
 /// Tells which limit a 429 is about: pulls when the registry says that none remain or speaks of pulls, else requests.
-pub(super) fn limit_of(headers: &HeaderMap, words: Option<&str>, is_pull: bool) -> RateLimit {
+pub(super) fn limit_of(headers: &HeaderMap, words: Option<&str>, kind: Kind) -> RateLimit {
     let none_remain = Quota::of(headers).is_some_and(|quota| quota.remaining == 0);
     let speaks_of_pulls = words.is_some_and(|words| words.to_ascii_lowercase().contains("pull"));
-    if is_pull && (none_remain || speaks_of_pulls) {
+    if kind == Kind::Pull && (none_remain || speaks_of_pulls) {
         RateLimit::Pulls
     } else {
         RateLimit::Requests
@@ -110,18 +114,18 @@ mod tests {
         let wait = Duration::from_secs(60);
         gates.close(&site, None, RateLimit::Pulls, wait);
         gates.close(&site, Some(&acme), RateLimit::Requests, wait);
-        for (login, is_pull, limit) in [
-            (None, true, Some(RateLimit::Pulls)),
-            (None, false, None),
-            (Some(&acme), true, Some(RateLimit::Requests)),
-            (Some(&acme), false, Some(RateLimit::Requests)),
-            (Some(&LoginIdentity::new("user other")), true, None),
+        for (login, kind, limit) in [
+            (None, Kind::Pull, Some(RateLimit::Pulls)),
+            (None, Kind::Head, None),
+            (Some(&acme), Kind::Pull, Some(RateLimit::Requests)),
+            (Some(&acme), Kind::Blob, Some(RateLimit::Requests)),
+            (Some(&LoginIdentity::new("user other")), Kind::Pull, None),
         ] {
-            let closed = gates.closed(&site, login, is_pull);
+            let closed = gates.closed(&site, login, kind);
             assert_eq!(closed, limit.map(|limit| (limit, wait)), "{login:?}");
         }
         tokio::time::advance(wait).await;
-        assert_eq!(gates.closed(&site, None, true), None);
+        assert_eq!(gates.closed(&site, None, Kind::Pull), None);
     }
 
     #[test]
@@ -135,14 +139,19 @@ mod tests {
         );
         let plain = HeaderMap::new();
         let words = "You have reached your pull rate limit.";
-        for (headers, words, is_pull, limit) in [
-            (&plain, Some(words), true, RateLimit::Pulls),
-            (&spent, None, true, RateLimit::Pulls),
-            (&plain, Some("Too Many Requests"), true, RateLimit::Requests),
-            (&plain, None, true, RateLimit::Requests),
-            (&spent, Some(words), false, RateLimit::Requests),
+        for (headers, words, kind, limit) in [
+            (&plain, Some(words), Kind::Pull, RateLimit::Pulls),
+            (&spent, None, Kind::Pull, RateLimit::Pulls),
+            (
+                &plain,
+                Some("Too Many Requests"),
+                Kind::Pull,
+                RateLimit::Requests,
+            ),
+            (&plain, None, Kind::Pull, RateLimit::Requests),
+            (&spent, Some(words), Kind::Head, RateLimit::Requests),
         ] {
-            assert_eq!(limit_of(headers, words, is_pull), limit, "{words:?}");
+            assert_eq!(limit_of(headers, words, kind), limit, "{words:?}");
         }
     }
 }

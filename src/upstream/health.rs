@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use super::endpoint_url::Site;
@@ -131,6 +132,7 @@ impl Circuit {
 pub(super) struct Health {
     limits: CircuitLimits,
     sites: Cache<Site, Arc<Mutex<Circuit>>>,
+    resting: Gauge,
 }
 
 /// The right to send one request. Dropped without a report, it says nothing.
@@ -138,6 +140,7 @@ pub(super) struct Health {
 pub(super) struct Pass {
     site: Site,
     circuit: Arc<Mutex<Circuit>>,
+    resting: Gauge,
     is_reported: bool,
 }
 
@@ -145,10 +148,11 @@ impl Health {
     /// How many hosts are remembered: an endpoint leads to a few.
     const MAX_SITES: u64 = 64;
 
-    /// Starts with all hosts well.
-    pub(super) fn new(limits: CircuitLimits) -> Self {
+    /// Starts with all hosts well. The gauge counts those that rest.
+    pub(super) fn new(limits: CircuitLimits, resting: Gauge) -> Self {
         Self {
             limits,
+            resting,
             sites: Cache::new(Self::MAX_SITES),
         }
     }
@@ -162,15 +166,20 @@ impl Health {
         Ok(Pass {
             site: site.clone(),
             circuit,
+            resting: self.resting.clone(),
             is_reported: false,
         })
     }
+}
 
-    /// Returns whether a host is left alone at this moment.
-    pub(super) fn is_resting(&self, site: &Site) -> bool {
-        self.sites
-            .get(site)
-            .is_some_and(|circuit| locked(&circuit).rest.is_some())
+impl Drop for Health {
+    /// Whoever is not asked any more does not rest.
+    fn drop(&mut self) {
+        for (_, circuit) in &self.sites {
+            if locked(&circuit).rest.is_some() {
+                self.resting.dec();
+            }
+        }
     }
 }
 
@@ -179,6 +188,7 @@ impl Pass {
     pub(super) fn answered(mut self) {
         self.is_reported = true;
         if locked(&self.circuit).answered() {
+            self.resting.dec();
             tracing::info!(host = %self.site.name(), "answers again");
         }
     }
@@ -186,7 +196,12 @@ impl Pass {
     /// Reports that the host failed.
     pub(super) fn failed(mut self) {
         self.is_reported = true;
-        if let Some(rest) = locked(&self.circuit).failed(Instant::now()) {
+        let mut circuit = locked(&self.circuit);
+        let was_resting = circuit.rest.is_some();
+        if let Some(rest) = circuit.failed(Instant::now()) {
+            if !was_resting {
+                self.resting.inc();
+            }
             tracing::warn!(
                 host = %self.site.name(),
                 rest_seconds = rest.as_secs(),

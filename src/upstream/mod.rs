@@ -12,6 +12,7 @@ pub mod endpoint_url;
 pub mod error;
 pub mod health;
 pub mod listing;
+pub mod metrics;
 pub mod quota;
 pub mod registry;
 pub mod resume;
@@ -45,6 +46,7 @@ pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{LoginProblem, Phase, RateLimit, TrustRule, UpstreamError};
 pub use health::CircuitLimits;
 pub use listing::{Cursor, Referrer, TagsPage};
+pub use metrics::Metrics;
 pub use quota::Quota;
 pub use registry::{
     BlobHead, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,

@@ -1,9 +1,17 @@
 //! How much a registry lets us pull, as it tells with manifests: `ratelimit-limit: 100;w=21600` (Docker Hub).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+
+use super::credentials::LoginIdentity;
+use super::registry::Upstream;
+use crate::telemetry::with_causes;
+
+/// The repository that Docker Hub has for asking about limits (its manual, "Pull usage and limits").
+pub(super) const SAMPLE: &str = "ratelimitpreview/test";
 
 /// What a registry allows within a window of time, and what is left of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +52,29 @@ impl fmt::Display for Quota {
             f,
             "about {limit} pulls per {window}, {remaining} of them left"
         )
+    }
+}
+
+/// Asks a registry what it lets us pull, and writes it into the log.
+pub async fn announce(upstream: Arc<Upstream>) {
+    let name = upstream.name();
+    match upstream.quota().await {
+        Ok(Some((login, quota))) => {
+            let login = login.as_ref().map_or("anonymous", LoginIdentity::as_str);
+            tracing::info!(
+                upstream.name = %name,
+                pulls.limit = quota.limit,
+                pulls.remaining = quota.remaining,
+                pulls.window_seconds = quota.window.as_secs(),
+                "{login} to {name}: {quota}"
+            );
+        }
+        Ok(None) => tracing::info!(upstream.name = %name, "{name} tells of no limit of pulls"),
+        Err(error) => tracing::debug!(
+            upstream.name = %name,
+            error = with_causes(&error),
+            "could not ask for the limit of pulls"
+        ),
     }
 }
 

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::listing::{self, Cursor, Referrer, TagsPage};
 use super::manifest;
+use super::quota::{self, Quota};
 use super::request::Ask;
 use super::resume::{BlobTransfer, Source};
 use super::settings::Limits;
@@ -159,6 +160,25 @@ impl Upstream {
             Err(UpstreamError::Refused { .. }) => Ok(Openness::Closed),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks what the registry lets us pull, without spending any of it, and with which login. `None` when it does not say,
+    /// as to accounts without limits. Only Docker Hub is known to have what is asked for here.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], of the last endpoint.
+    pub async fn quota(&self) -> Result<Option<(Option<LoginIdentity>, Quota)>, UpstreamError> {
+        let _permit = self.budget.admit(Work::Question).await?;
+        let repository = quota::SAMPLE.parse().expect("the sample is a repository");
+        let tag = Reference::Tag("latest".parse().expect("'latest' is a tag"));
+        let ask = Ask::manifest(Method::HEAD, &repository, &tag, VariantClass::Index);
+        let last = self
+            .endpoints
+            .last()
+            .expect("an upstream has at least one endpoint");
+        let answer = last.request(&ask).await?;
+        let quota = Quota::of(answer.headers());
+        Ok(quota.map(|quota| (answer.payer().cloned(), quota)))
     }
 
     /// Fetches a manifest of at most 8 MiB. `None` when the registry says 404.

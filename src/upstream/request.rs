@@ -3,6 +3,7 @@
 use http::header::{ACCEPT, ACCEPT_ENCODING, IF_RANGE, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
 
+use super::metrics::Kind;
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, VariantClass};
 
 /// How we introduce ourselves.
@@ -25,8 +26,8 @@ pub(super) struct Ask {
     pub(super) path: String,
     pub(super) repository: RepositoryName,
     pub(super) as_whom: AsWhom,
-    /// Whether registries count it as a pull: a GET of a manifest.
-    pub(super) is_pull: bool,
+    /// What it is for.
+    pub(super) kind: Kind,
     /// All headers but `Authorization`, which depends on who is asked.
     pub(super) headers: HeaderMap,
 }
@@ -40,15 +41,18 @@ impl Ask {
         class: VariantClass,
     ) -> Self {
         let path = format!("{repository}/manifests/{reference}");
-        let is_pull = method == Method::GET;
-        let ask = Self::new(method, path, repository, &accept(class));
-        Self { is_pull, ..ask }
+        let kind = if method == Method::GET {
+            Kind::Pull
+        } else {
+            Kind::Head
+        };
+        Self::new(kind, method, path, repository, &accept(class))
     }
 
     /// Asks for a blob.
     pub(super) fn blob(method: Method, repository: &RepositoryName, digest: &Digest) -> Self {
         let path = format!("{repository}/blobs/{digest}");
-        Self::new(method, path, repository, "*/*")
+        Self::new(Kind::Blob, method, path, repository, "*/*")
     }
 
     /// Asks for a list of a repository: its path below the repository, with what selects a page of it.
@@ -58,10 +62,16 @@ impl Ask {
         } else {
             format!("{repository}/{list}?{query}")
         };
-        Self::new(Method::GET, path, repository, accept)
+        Self::new(Kind::List, Method::GET, path, repository, accept)
     }
 
-    fn new(method: Method, path: String, repository: &RepositoryName, accept: &str) -> Self {
+    fn new(
+        kind: Kind,
+        method: Method,
+        path: String,
+        repository: &RepositoryName,
+        accept: &str,
+    ) -> Self {
         let mut headers = base_headers(accept);
         // Digests are of the bytes as they are kept: nothing may be packed on the way.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
@@ -70,7 +80,7 @@ impl Ask {
             path,
             repository: repository.clone(),
             as_whom: AsWhom::Configured,
-            is_pull: false,
+            kind,
             headers,
         }
     }

@@ -61,7 +61,9 @@ impl Schedule {
             let failure = match attempt().await {
                 Ok(done) => return Ok(done),
                 // Our own tries made the host rest: what they failed of says more.
-                Err(resting @ UpstreamError::Resting { .. }) => return Err(before.unwrap_or(resting)),
+                Err(resting @ UpstreamError::Resting { .. }) => {
+                    return Err(before.unwrap_or(resting));
+                }
                 Err(failure) if !failure.is_passing() => return Err(failure),
                 Err(failure) => failure,
             };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::credentials::CredentialSettings;
 use super::endpoint_url::EndpointUrl;
 use super::health::CircuitLimits;
+use super::metrics::Metrics;
 use super::retry::Schedule;
 use crate::oci::UpstreamPattern;
 use crate::runtime::{Clock, InstanceId, Tasks};
@@ -126,6 +127,8 @@ pub struct Egress {
 pub struct Parts {
     /// How patient to be.
     pub limits: Limits,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Which way out.
     pub egress: Egress,
     /// The time.

@@ -14,6 +14,7 @@ use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
 use super::gates::Gates;
 use super::health::Health;
+use super::metrics::UpstreamMetrics;
 use super::registry::Upstream;
 use super::resolve::Resolver;
 use super::settings::{EndpointSettings, Parts, Settings};
@@ -35,6 +36,7 @@ pub struct Upstreams {
 /// How the upstreams of one entry are reached.
 #[derive(Clone, Debug)]
 struct Plan {
+    metrics: UpstreamMetrics,
     /// When empty: at the name of the upstream.
     places: Vec<Place>,
     credentials: Vec<CredentialSettings>,
@@ -119,6 +121,7 @@ impl Maker {
             Ok(Place { settings, tls })
         });
         let plan = Plan {
+            metrics: self.parts.metrics.of(&settings.pattern.to_string()),
             places: places.collect::<Result<_, TlsError>>()?,
             credentials: settings.credentials,
             token_hosts: settings.token_hosts,
@@ -146,7 +149,8 @@ impl Maker {
             };
             credentials.extend(place.settings.credentials.iter().cloned());
             let keyring = Keyring::new(credentials, &server, self.parts.tasks.clone());
-            Arc::new(self.endpoint(place, keyring, token_hosts.clone(), trust.clone()))
+            let rules = (token_hosts.clone(), trust.clone());
+            Arc::new(self.endpoint(place, keyring, rules, plan.metrics.clone()))
         });
         let limits = &self.parts.limits;
         Arc::new(Upstream::new(name.clone(), endpoints.collect(), limits))
@@ -156,8 +160,8 @@ impl Maker {
         &self,
         place: Place,
         keyring: Keyring,
-        token_hosts: TokenHosts,
-        trust: Trust,
+        (token_hosts, trust): (TokenHosts, Trust),
+        metrics: UpstreamMetrics,
     ) -> Endpoint {
         let Parts {
             limits,
@@ -172,8 +176,9 @@ impl Maker {
             trust,
             limits: limits.clone(),
             clock: clock.clone(),
-            health: Health::new(limits.circuit),
+            health: Health::new(limits.circuit, metrics.resting()),
             gates: Gates::new(),
+            metrics,
             instance: *instance,
         };
         Endpoint::new(
@@ -188,6 +193,7 @@ impl Maker {
 
 #[cfg(test)]
 mod tests {
+    use super::super::metrics::Metrics;
     use super::super::settings::{Egress, Limits};
     use super::*;
     use crate::runtime::{Clock, InstanceId, Tasks};
@@ -202,6 +208,7 @@ mod tests {
         });
         let parts = Parts {
             limits: Limits::default(),
+            metrics: Metrics::default(),
             egress: Egress::default(),
             clock: Clock::system(),
             tasks: Tasks::new(),

@@ -19,6 +19,7 @@ use super::credentials::LoginIdentity;
 use super::error::{Phase, TrustRule, UpstreamError, find};
 use super::gates::{self, Gates};
 use super::health::Health;
+use super::metrics::{Kind, UpstreamMetrics};
 use super::redirect;
 use super::refusal;
 use super::retry;
@@ -35,6 +36,7 @@ pub(super) struct Wire {
     pub(super) clock: Clock,
     pub(super) health: Health,
     pub(super) gates: Gates,
+    pub(super) metrics: UpstreamMetrics,
     /// Who we are, for larders that are asked in a circle.
     pub(super) instance: InstanceId,
 }
@@ -48,20 +50,20 @@ pub(super) struct Message<'a> {
     pub(super) body: Bytes,
     /// Who is counted for it where requests are limited.
     pub(super) payer: Option<&'a LoginIdentity>,
-    /// Whether it counts as a pull: a GET of a manifest.
-    pub(super) is_pull: bool,
+    /// What it is for.
+    pub(super) kind: Kind,
 }
 
 impl<'a> Message<'a> {
     /// Makes a message without authorization and body.
-    pub(super) fn new(method: &'a Method, headers: &'a HeaderMap) -> Self {
+    pub(super) fn new(kind: Kind, method: &'a Method, headers: &'a HeaderMap) -> Self {
         Self {
+            kind,
             method,
             headers,
             authorization: None,
             body: Bytes::new(),
             payer: None,
-            is_pull: false,
         }
     }
 }
@@ -87,8 +89,8 @@ impl Wire {
         message: Message<'_>,
     ) -> Result<Answer, UpstreamError> {
         let host = hop.site.name();
-        let (payer, is_pull) = (message.payer.cloned(), message.is_pull);
-        if let Some((limit, retry_after)) = self.gates.closed(&hop.site, payer.as_ref(), is_pull) {
+        let (payer, kind) = (message.payer.cloned(), message.kind);
+        if let Some((limit, retry_after)) = self.gates.closed(&hop.site, payer.as_ref(), kind) {
             return Err(UpstreamError::RateLimited {
                 host: host.clone(),
                 limit,
@@ -103,6 +105,8 @@ impl Wire {
                 retry_after,
             })?;
         let sent = self.exchange(hop, message).await;
+        self.metrics
+            .asked(kind, sent.as_ref().map(Response::status));
         match &sent {
             Ok(response) if is_failure(response.status()) => pass.failed(),
             Ok(_) => pass.answered(),
@@ -116,7 +120,7 @@ impl Wire {
             response: sent?,
             hop: hop.clone(),
             payer,
-            is_pull,
+            kind,
             idle: self.limits.body_idle,
         };
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
@@ -166,7 +170,7 @@ impl Wire {
     async fn limited(&self, answer: &mut Answer) -> UpstreamError {
         let retry_after = retry::retry_after(answer.header(&RETRY_AFTER), self.clock.now());
         let words = refusal::read(answer).await.message;
-        let limit = gates::limit_of(answer.headers(), words.as_deref(), answer.is_pull);
+        let limit = gates::limit_of(answer.headers(), words.as_deref(), answer.kind);
         let site = &answer.hop.site;
         self.gates
             .close(site, answer.payer.as_ref(), limit, retry_after);
@@ -259,7 +263,7 @@ pub(super) struct Answer {
     response: Response<Incoming>,
     hop: Hop,
     payer: Option<LoginIdentity>,
-    is_pull: bool,
+    kind: Kind,
     idle: Duration,
 }
 

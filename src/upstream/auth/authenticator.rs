@@ -14,6 +14,7 @@ use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
 use crate::upstream::credentials::{Keyring, Login, LoginIdentity, LoginSecret, Standing};
 use crate::upstream::error::{LoginProblem, UpstreamError};
+use crate::upstream::metrics::Kind;
 use crate::upstream::refusal;
 use crate::upstream::request::{AsWhom, Ask, base_headers};
 use crate::upstream::trust::Hop;
@@ -204,8 +205,7 @@ impl Authenticator {
         let message = Message {
             authorization: authorization.as_ref(),
             payer: shown.and_then(|shown| shown.proof.payer()),
-            is_pull: ask.is_pull,
-            ..Message::new(&ask.method, &ask.headers)
+            ..Message::new(ask.kind, &ask.method, &ask.headers)
         };
         self.wire.send(hop, message).await
     }
@@ -349,7 +349,7 @@ impl Authenticator {
         let message = Message {
             authorization: authorization.as_ref(),
             payer: Some(&login.identity),
-            ..Message::new(&Method::GET, &headers)
+            ..Message::new(Kind::Ping, &Method::GET, &headers)
         };
         let Ok(ping) = self.wire.send(home, message).await else {
             return Doubted::Stands(answer);
@@ -389,7 +389,7 @@ impl Authenticator {
     async fn ping(&self, home: &Hop) -> Option<Demand> {
         let asking = async {
             let headers = base_headers("*/*");
-            let message = Message::new(&Method::GET, &headers);
+            let message = Message::new(Kind::Ping, &Method::GET, &headers);
             let answer = self.wire.send(home, message).await?;
             let is_refusal = answer.status() == StatusCode::UNAUTHORIZED;
             let demand = is_refusal.then(|| Demand::of(answer.headers()));

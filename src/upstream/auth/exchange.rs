@@ -15,6 +15,7 @@ use super::token::Token;
 use super::tokens::Errand;
 use crate::upstream::credentials::{LoginSecret, Secret};
 use crate::upstream::error::UpstreamError;
+use crate::upstream::metrics::Kind;
 use crate::upstream::redirect::{self, MAX_REDIRECTS};
 use crate::upstream::request::base_headers;
 use crate::upstream::wire::{Message, Step, Wire};
@@ -176,7 +177,7 @@ async fn ask(wire: &Wire, errand: &Errand, question: &Question) -> Result<Token,
             authorization: question.authorization.as_ref().filter(|_| is_own),
             body: question.body.clone(),
             payer: errand.login.as_ref().map(|login| &login.identity),
-            ..Message::new(&question.method, &question.headers)
+            ..Message::new(Kind::Token, &question.method, &question.headers)
         };
         let answer = wire.send(&hop, message).await?;
         match wire.step(answer).await? {

@@ -260,6 +260,7 @@ mod tests {
     use crate::upstream::connect::Clients;
     use crate::upstream::gates::Gates;
     use crate::upstream::health::Health;
+    use crate::upstream::metrics::Metrics;
     use crate::upstream::resolve::Resolver;
     use crate::upstream::settings::Limits;
     use crate::upstream::tls::client_config;
@@ -274,8 +275,9 @@ mod tests {
             trust: Trust::new(Vec::new()),
             limits: limits.clone(),
             clock: Clock::system(),
-            health: Health::new(limits.circuit),
+            health: Health::new(limits.circuit, Metrics::default().of("x").resting()),
             gates: Gates::new(),
+            metrics: Metrics::default().of("x"),
             instance: InstanceId::random(),
         };
         let tokens = Tokens::new(Arc::new(wire), tasks);

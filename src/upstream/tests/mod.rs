@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use super::settings::{Egress, EndpointSettings, Limits, Parts, Settings};
 use super::{
-    BlobTransfer, EndpointUrl, FetchedManifest, Schedule, TransferRange, Upstream, UpstreamError,
-    Upstreams,
+    BlobTransfer, EndpointUrl, FetchedManifest, Metrics, Schedule, TransferRange, Upstream,
+    UpstreamError, Upstreams,
 };
 use crate::oci::{Algorithm, Digest, Measurer, Reference, RepositoryName, VariantClass};
 use crate::runtime::{Clock, InstanceId, Tasks};
@@ -41,6 +41,7 @@ fn upstream_with(endpoints: &[String], limits: Limits, ca_file: Option<PathBuf>)
     let settings = Settings::new("up.test".parse().unwrap(), endpoints.collect());
     let parts = Parts {
         limits,
+        metrics: Metrics::default(),
         egress: Egress::default(),
         clock: Clock::system(),
         tasks: Tasks::new(),

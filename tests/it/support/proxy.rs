@@ -280,6 +280,7 @@ impl TestProxyBuilder {
         let builder = self.clone();
         let tasks = Tasks::new();
         let instance = InstanceId::random();
+        let mut counters = Registry::default();
         let settings = disk::Settings {
             path: self.folder.path().join("cache"),
             min_free: Some(self.min_free),
@@ -293,7 +294,7 @@ impl TestProxyBuilder {
             blobs: blobs.clone(),
             spools: store.spools.clone(),
             records: records.clone(),
-            upstreams: self.registries(&tasks, instance),
+            upstreams: self.registries(&tasks, &mut counters, instance),
             tasks: tasks.clone(),
             clock: self.clock.clone(),
         };
@@ -308,7 +309,6 @@ impl TestProxyBuilder {
                 share: ShareRules::new(self.share.clone()),
             },
         ));
-        let mut counters = Registry::default();
         let metrics = Metrics::register(&mut counters);
         let parts = server::Parts {
             addressing: self.addressing(),
@@ -360,7 +360,12 @@ impl TestProxyBuilder {
         })
     }
 
-    fn registries(&self, tasks: &Tasks, instance: InstanceId) -> Upstreams {
+    fn registries(
+        &self,
+        tasks: &Tasks,
+        counters: &mut Registry,
+        instance: InstanceId,
+    ) -> Upstreams {
         let settings = self.upstreams.iter().map(|registry| {
             let mut settings = registry.settings.clone();
             for endpoint in &mut settings.endpoints {
@@ -369,8 +374,10 @@ impl TestProxyBuilder {
             }
             settings
         });
+        let metrics = upstream::Metrics::register(counters);
         let parts = upstream::Parts {
             limits: self.limits.clone(),
+            metrics,
             egress: self.egress.clone(),
             clock: self.clock.clone(),
             tasks: tasks.clone(),

@@ -1,0 +1,227 @@
+//! What is counted of registries. Upstreams are named as they are configured (a family by its pattern), logins by where they
+//! come from: the labels are as many as the configuration has, whatever clients and registries send.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::credentials::LoginIdentity;
+use super::error::UpstreamError;
+use super::quota::Quota;
+
+/// What is counted of all registries. Clones are the same counters.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    resting: Family<UpstreamLabels, Gauge>,
+    pull_limit: Family<LoginLabels, Gauge>,
+    pulls_remaining: Family<LoginLabels, Gauge>,
+    pull_window: Family<LoginLabels, Gauge>,
+    suspended: Family<LoginLabels, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    upstream: Arc<str>,
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabels {
+    upstream: Arc<str>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LoginLabels {
+    upstream: Arc<str>,
+    login: String,
+}
+
+/// What a request to a registry is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// A GET of a manifest, which registries count as a pull.
+    Pull,
+    /// A HEAD for a manifest.
+    Head,
+    /// A blob, or a HEAD for one.
+    Blob,
+    /// A page of a list.
+    List,
+    /// A token.
+    Token,
+    /// `GET /v2/`.
+    Ping,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pull => "manifest_get",
+            Self::Head => "manifest_head",
+            Self::Blob => "blob",
+            Self::List => "list",
+            Self::Token => "token",
+            Self::Ping => "ping",
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers what is counted.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "upstream_requests",
+            "Requests to registries, their token services and where they send us",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "upstream_resting",
+            "Hosts of a registry that are left alone because they failed",
+            metrics.resting.clone(),
+        );
+        registry.register(
+            "upstream_pull_limit",
+            "Pulls that a registry allows in a window, as it said last",
+            metrics.pull_limit.clone(),
+        );
+        registry.register(
+            "upstream_pulls_remaining",
+            "Pulls that are left of the limit, as the registry said last",
+            metrics.pulls_remaining.clone(),
+        );
+        registry.register(
+            "upstream_pull_window_seconds",
+            "The window of the limit",
+            metrics.pull_window.clone(),
+        );
+        registry.register(
+            "upstream_login_suspended",
+            "Whether a login is left alone because it was refused (1), or in use (0)",
+            metrics.suspended.clone(),
+        );
+        metrics
+    }
+
+    /// Returns what is counted of one upstream, under its configured name.
+    pub(super) fn of(&self, upstream: &str) -> UpstreamMetrics {
+        UpstreamMetrics {
+            all: self.clone(),
+            upstream: upstream.into(),
+        }
+    }
+}
+
+/// What is counted of one upstream.
+#[derive(Clone, Debug)]
+pub(super) struct UpstreamMetrics {
+    all: Metrics,
+    upstream: Arc<str>,
+}
+
+impl UpstreamMetrics {
+    /// Counts a request, by what came of it.
+    pub(super) fn asked(&self, kind: Kind, came: Result<StatusCode, &UpstreamError>) {
+        let labels = RequestLabels {
+            upstream: self.upstream.clone(),
+            kind: kind.name(),
+            result: match came {
+                Ok(status) => told(status),
+                Err(UpstreamError::TimedOut { .. }) => "late",
+                Err(_) => "unreachable",
+            },
+        };
+        self.all.requests.get_or_create(&labels).inc();
+    }
+
+    /// Returns how many hosts of it rest.
+    pub(super) fn resting(&self) -> Gauge {
+        let labels = UpstreamLabels {
+            upstream: self.upstream.clone(),
+        };
+        self.all.resting.get_or_create_owned(&labels)
+    }
+
+    /// Takes down what the registry lets a login pull.
+    pub(super) fn quota(&self, login: Option<&LoginIdentity>, quota: Quota) {
+        let labels = self.labels(login);
+        let set = |family: &Family<LoginLabels, Gauge>, value: u64| {
+            family
+                .get_or_create(&labels)
+                .set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.all.pull_limit, quota.limit);
+        set(&self.all.pulls_remaining, quota.remaining);
+        set(&self.all.pull_window, quota.window.as_secs());
+    }
+
+    /// Takes down whether a login is left alone.
+    pub(super) fn login_suspended(&self, login: &LoginIdentity, is_suspended: bool) {
+        let labels = self.labels(Some(login));
+        let gauge = self.all.suspended.get_or_create_owned(&labels);
+        gauge.set(i64::from(is_suspended));
+    }
+
+    fn labels(&self, login: Option<&LoginIdentity>) -> LoginLabels {
+        LoginLabels {
+            upstream: self.upstream.clone(),
+            login: login.map_or("anonymous", LoginIdentity::as_str).to_owned(),
+        }
+    }
+}
+
+/// Names what an answer says.
+fn told(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..=399 => "ok",
+        401 | 403 => "refused",
+        404 => "absent",
+        429 => "limited",
+        500..=599 => "failed",
+        _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_is_shown() {
+        let mut registry = Registry::with_prefix("larder");
+        let metrics = Metrics::register(&mut registry);
+        let hub = metrics.of("docker.io");
+        hub.asked(Kind::Pull, Ok(StatusCode::OK));
+        hub.asked(Kind::Token, Ok(StatusCode::UNAUTHORIZED));
+        let quota = Quota {
+            limit: 100,
+            remaining: 76,
+            window: Duration::from_hours(6),
+        };
+        hub.quota(None, quota);
+        hub.login_suspended(&LoginIdentity::new("user acme"), true);
+        hub.resting().inc();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            r#"larder_upstream_requests_total{upstream="docker.io",kind="manifest_get",result="ok"} 1"#,
+            r#"larder_upstream_requests_total{upstream="docker.io",kind="token",result="refused"} 1"#,
+            r#"larder_upstream_pull_limit{upstream="docker.io",login="anonymous"} 100"#,
+            r#"larder_upstream_pulls_remaining{upstream="docker.io",login="anonymous"} 76"#,
+            r#"larder_upstream_pull_window_seconds{upstream="docker.io",login="anonymous"} 21600"#,
+            r#"larder_upstream_login_suspended{upstream="docker.io",login="user acme"} 1"#,
+            r#"larder_upstream_resting{upstream="docker.io"} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}
