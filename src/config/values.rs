@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use crate::addressing::{Alias, AliasError, VirtualHost};
 use crate::cache::freshness::Freshness;
 use crate::oci::{NameError, UpstreamName, UpstreamNameError, UpstreamPattern};
-use crate::upstream::EndpointUrl;
+use crate::upstream::{ApiPath, EndpointUrl};
 
 /// Where names lead that name no upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,8 @@ pub(super) fn upstream_pattern(text: &str) -> Result<UpstreamPattern, String> {
 
 /// Reads the address of an endpoint.
 pub(super) fn endpoint_url(text: &str) -> Result<EndpointUrl, String> {
-    text.parse()
+    let url: Result<EndpointUrl, _> = text.parse();
+    url.and_then(|url| url.fits(ApiPath::Versioned).map(|()| url))
         .map_err(|error| format!("is not an endpoint: {error}"))
 }
 

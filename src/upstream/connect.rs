@@ -10,27 +10,39 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderValue, Uri};
 use http_body_util::Full;
 use hyper_rustls::{DefaultServerNameResolver, HttpsConnector};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioTimer;
 use rustls::ClientConfig;
 use tower_service::Service;
 
+use super::endpoint_url::Site;
 use super::error::Phase;
 use super::resolve::{ResolveError, Resolver};
 use super::settings::Limits;
+use super::tls::EndpointTls;
+use super::transport::{Exits, Road};
 use super::trust::Reach;
 use crate::runtime::Tasks;
 
 /// Makes requests to addresses within one reach.
 pub(super) type HttpClient = Client<Connector, Full<Bytes>>;
-type Connector = Bounded<HttpsConnector<Bounded<HttpConnector<Guard>>>>;
-type BoxError = Box<dyn Error + Send + Sync>;
-type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+pub(super) type BoxError = Box<dyn Error + Send + Sync>;
+pub(super) type BoxFuture<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+type Lane = Bounded<HttpsConnector<Bounded<Road>>>;
+
+/// What leads to one endpoint, and to wherever it sends us.
+#[derive(Clone, Debug)]
+pub(super) struct Ways {
+    pub(super) resolver: Resolver,
+    pub(super) exits: Exits,
+    /// The endpoint itself.
+    pub(super) site: Site,
+    pub(super) tls: EndpointTls,
+}
 
 /// The clients of one endpoint. Each reach has its own connections, so that none is used for what it was not judged for.
 #[derive(Clone, Debug)]
@@ -38,6 +50,7 @@ pub(super) struct Clients {
     public: HttpClient,
     private: HttpClient,
     anywhere: HttpClient,
+    exits: Exits,
 }
 
 impl Clients {
@@ -52,21 +65,22 @@ impl Clients {
     const WINDOWS: (u32, u32) = (4 << 20, 16 << 20);
 
     /// Makes clients that have no connection yet.
-    pub(super) fn new(
-        resolver: &Resolver,
-        tls: &Arc<ClientConfig>,
-        limits: &Limits,
-        tasks: &Tasks,
-    ) -> Self {
-        let client = |reach| {
-            let resolver = resolver.clone();
-            Self::client(Guard { reach, resolver }, tls, limits, tasks)
-        };
+    pub(super) fn new(ways: &Ways, limits: &Limits, tasks: &Tasks) -> Self {
+        let client = |reach| Self::client(Connector::new(ways, reach, limits), tasks);
         Self {
             public: client(Reach::Public),
             private: client(Reach::Private),
             anywhere: client(Reach::Anywhere),
+            exits: ways.exits.clone(),
         }
+    }
+
+    /// Returns what to show to the proxy with a request, when there is one that sees requests. Others are shown it when
+    /// the connection is made.
+    pub(super) fn proxy_authorization(&self, target: &Uri) -> Option<HeaderValue> {
+        let is_seen = target.scheme_str() == Some("http");
+        let proxy = is_seen.then(|| self.exits.proxies.toward(target))?;
+        proxy?.authorization
     }
 
     /// Returns the client for a reach.
@@ -78,24 +92,7 @@ impl Clients {
         }
     }
 
-    fn client(guard: Guard, tls: &Arc<ClientConfig>, limits: &Limits, tasks: &Tasks) -> HttpClient {
-        let mut tcp = HttpConnector::new_with_resolver(guard);
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_keepalive(Some(Duration::from_secs(30)));
-        // Shared out among the addresses of a name, so that a dead one does not take it all.
-        tcp.set_connect_timeout(Some(limits.connect));
-        let tcp = Bounded {
-            service: tcp,
-            at_most: limits.connect,
-            phase: Phase::Connect,
-        };
-        let names = Arc::new(DefaultServerNameResolver::default());
-        let connector = Bounded {
-            service: HttpsConnector::new(tcp, tls.clone(), false, names),
-            at_most: limits.connect + limits.tls,
-            phase: Phase::Tls,
-        };
+    fn client(connector: Connector, tasks: &Tasks) -> HttpClient {
         let (stream_window, connection_window) = Self::WINDOWS;
         Client::builder(Executor(tasks.clone()))
             .timer(TokioTimer::new())
@@ -107,6 +104,77 @@ impl Clients {
             .http2_initial_connection_window_size(connection_window)
             .http2_keep_alive_interval(Duration::from_secs(20))
             .build(connector)
+    }
+}
+
+#[cfg(test)]
+impl Clients {
+    /// Makes clients without proxies, for no endpoint in particular.
+    pub(super) fn sample(limits: &Limits, tasks: &Tasks) -> Self {
+        let tls = super::tls::client_config(Vec::new()).unwrap();
+        let ways = Ways {
+            resolver: Resolver::new(limits, tasks),
+            exits: Exits {
+                proxies: super::egress::Proxies::default(),
+                tls: tls.clone(),
+            },
+            site: Site::of(&Uri::from_static("https://r.example")).unwrap(),
+            tls: EndpointTls::usual(&tls),
+        };
+        Self::new(&ways, limits, tasks)
+    }
+}
+
+/// Makes connections, with TLS where it is wanted.
+#[derive(Clone)]
+pub(super) struct Connector {
+    site: Site,
+    /// To the endpoint itself.
+    own: Lane,
+    /// To all others.
+    others: Lane,
+}
+
+impl Connector {
+    fn new(ways: &Ways, reach: Reach, limits: &Limits) -> Self {
+        let resolver = ways.resolver.clone();
+        let road = Bounded {
+            service: Road::new(Guard { reach, resolver }, ways.exits.clone(), limits),
+            at_most: limits.connect,
+            phase: Phase::Connect,
+        };
+        let lane = |tls: &Arc<ClientConfig>| {
+            let names = Arc::new(DefaultServerNameResolver::default());
+            Bounded {
+                service: HttpsConnector::new(road.clone(), tls.clone(), false, names),
+                at_most: limits.connect + limits.tls,
+                phase: Phase::Tls,
+            }
+        };
+        Self {
+            site: ways.site.clone(),
+            own: lane(&ways.tls.own),
+            others: lane(&ways.tls.others),
+        }
+    }
+}
+
+impl Service<Uri> for Connector {
+    type Response = <Lane as Service<Uri>>::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<Self::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        std::task::ready!(self.own.poll_ready(context))?;
+        self.others.poll_ready(context)
+    }
+
+    fn call(&mut self, target: Uri) -> Self::Future {
+        if Site::of(&target).as_ref() == Some(&self.site) {
+            self.own.call(target)
+        } else {
+            self.others.call(target)
+        }
     }
 }
 
@@ -172,6 +240,21 @@ impl Error for TimedOut {}
 pub(super) struct Guard {
     reach: Reach,
     resolver: Resolver,
+}
+
+impl Guard {
+    /// Returns which addresses are passed on.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    /// Passes on all addresses.
+    pub(super) fn anywhere(&self) -> Self {
+        Self {
+            reach: Reach::Anywhere,
+            resolver: self.resolver.clone(),
+        }
+    }
 }
 
 impl Service<Name> for Guard {

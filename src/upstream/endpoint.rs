@@ -7,13 +7,14 @@ use http::header::HeaderName;
 
 use super::auth::{Authenticator, TokenHosts, Trouble};
 use super::credentials::{Keyring, LoginIdentity};
-use super::endpoint_url::EndpointUrl;
+use super::endpoint_url::{EndpointUrl, Site};
 use super::error::UpstreamError;
 use super::quota::Quota;
 use super::redirect::MAX_REDIRECTS;
 use super::refusal::{self, Refusal};
 use super::request::Ask;
-use super::settings::Limits;
+use super::scheme::Fallback;
+use super::settings::{ApiPath, EndpointScope, EndpointSettings, Limits};
 use super::trust::{Hop, Reach};
 use super::wire::{Answer, Step, Wire};
 use crate::oci::RepositoryName;
@@ -26,6 +27,9 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 #[derive(Debug)]
 pub(super) struct Endpoint {
     url: EndpointUrl,
+    api_path: ApiPath,
+    scope: EndpointScope,
+    fallback: Fallback,
     wire: Arc<Wire>,
     authenticator: Authenticator,
 }
@@ -33,7 +37,7 @@ pub(super) struct Endpoint {
 impl Endpoint {
     /// Makes an endpoint that has no connection yet.
     pub(super) fn new(
-        url: EndpointUrl,
+        settings: EndpointSettings,
         keyring: Keyring,
         token_hosts: TokenHosts,
         wire: Wire,
@@ -41,7 +45,10 @@ impl Endpoint {
     ) -> Self {
         let wire = Arc::new(wire);
         Self {
-            url,
+            fallback: Fallback::of(&settings),
+            url: settings.url,
+            api_path: settings.api_path,
+            scope: settings.scope,
             authenticator: Authenticator::new(keyring, token_hosts, wire.clone(), tasks),
             wire,
         }
@@ -50,6 +57,11 @@ impl Endpoint {
     /// Returns its address.
     pub(super) fn url(&self) -> &EndpointUrl {
         &self.url
+    }
+
+    /// Returns what it is asked for.
+    pub(super) fn scope(&self) -> EndpointScope {
+        self.scope
     }
 
     /// Returns which login is for a repository here.
@@ -87,11 +99,16 @@ impl Endpoint {
     }
 
     async fn follow(&self, ask: &Ask, trouble: &mut Trouble) -> Result<Answer, UpstreamError> {
-        let home = self.hop("");
-        let mut hop = self.hop(&ask.path);
+        let (mut home, mut hop) = (self.hop(""), self.hop(&ask.path));
         for _ in 0..=MAX_REDIRECTS {
             let asking = self.authenticator.ask(&home, &hop, ask, trouble);
-            let answer = Box::pin(asking).await?;
+            let answer = match Box::pin(asking).await {
+                Err(error) if self.fallback.takes_over(&hop, &error) => {
+                    (home, hop) = (self.hop(""), self.hop(&ask.path));
+                    Box::pin(self.authenticator.ask(&home, &hop, ask, trouble)).await?
+                }
+                answer => answer?,
+            };
             match self.wire.step(answer).await? {
                 Step::Onward(next) => hop = next,
                 Step::Arrived(answer) => {
@@ -106,7 +123,7 @@ impl Endpoint {
 
     /// Takes down what the registry lets us pull, when it says so.
     fn learn_quota(&self, answer: &Answer) {
-        if *answer.sender().site == *self.url.site()
+        if self.is_own(answer.sender().site)
             && let Some(quota) = Quota::of(answer.headers())
         {
             self.wire.metrics.quota(answer.payer(), quota);
@@ -124,7 +141,7 @@ impl Endpoint {
                 | StatusCode::NOT_FOUND
                 | StatusCode::GONE
         );
-        let is_own = answer.sender().site == self.url.site();
+        let is_own = self.is_own(answer.sender().site);
         if !says_no || is_own || answer.headers().contains_key(API_VERSION) {
             return Ok(answer);
         }
@@ -142,10 +159,16 @@ impl Endpoint {
         }
     }
 
+    /// Tells whether this is the registry itself, and nobody that it sent us to.
+    fn is_own(&self, site: &Site) -> bool {
+        site == self.url.site() || self.fallback.site() == Some(site)
+    }
+
     fn hop(&self, path: &str) -> Hop {
+        let url = self.fallback.url().unwrap_or(&self.url);
         Hop {
-            url: self.url.api(path),
-            site: self.url.site().clone(),
+            url: url.api(self.api_path, path),
+            site: url.site().clone(),
             reach: Reach::Anywhere,
         }
     }

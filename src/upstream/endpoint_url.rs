@@ -9,6 +9,7 @@ use http::Uri;
 use http::uri::Scheme;
 use thiserror::Error;
 
+use super::settings::ApiPath;
 use crate::oci::UpstreamName;
 
 /// A scheme, a host and a port: who gets what we send. Tokens are for one site and never leave it.
@@ -64,6 +65,17 @@ impl Site {
     pub(super) fn address(&self) -> Option<IpAddr> {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare.parse().ok()
+    }
+
+    /// Returns the port.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Returns whether it is this machine, as far as the name says.
+    pub(super) fn is_this_machine(&self) -> bool {
+        let is_named = *self.host == *"localhost" || self.host.ends_with(".localhost");
+        is_named || self.address().is_some_and(|address| address.is_loopback())
     }
 
     /// Returns whether both are the same host and port, whatever the scheme.
@@ -122,11 +134,37 @@ impl EndpointUrl {
         &self.site
     }
 
-    /// Returns the URL of something below `/v2/`.
-    pub(super) fn api(&self, path: &str) -> Uri {
-        format!("{self}/v2/{path}")
+    /// Tells whether a registry's API can be there: `/v2` at the end is for those that are asked as it is written.
+    ///
+    /// # Errors
+    /// [`EndpointUrlError::ApiVersion`] when `/v2` would be there twice.
+    pub fn fits(&self, api_path: ApiPath) -> Result<(), EndpointUrlError> {
+        match api_path {
+            ApiPath::Versioned if self.prefix.ends_with("/v2") => Err(EndpointUrlError::ApiVersion),
+            ApiPath::Versioned | ApiPath::AsWritten => Ok(()),
+        }
+    }
+
+    /// Returns the URL of something that the API has.
+    pub(super) fn api(&self, api_path: ApiPath, path: &str) -> Uri {
+        let version = match api_path {
+            ApiPath::Versioned => "/v2",
+            ApiPath::AsWritten => "",
+        };
+        format!("{self}{version}/{path}")
             .parse()
             .expect("names, tags and digests have no characters that URLs lack")
+    }
+
+    /// Returns the same place without encryption: at its port, or at the usual one where that is the usual one here.
+    pub(super) fn unencrypted(&self) -> Self {
+        let port = match self.site.port {
+            443 => 80,
+            port => port,
+        };
+        format!("http://{}:{port}{}", self.site.host, self.prefix)
+            .parse()
+            .expect("another scheme makes no other place")
     }
 }
 
@@ -136,6 +174,10 @@ impl FromStr for EndpointUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.contains(['?', '#']) {
             return Err(EndpointUrlError::Query);
+        }
+        let behind_scheme = text.split_once("://").map_or(text, |(_, rest)| rest);
+        if !behind_scheme.split('/').next().is_some_and(str::is_ascii) {
+            return Err(EndpointUrlError::Punycode);
         }
         let url: Uri = text.parse().map_err(|_| EndpointUrlError::Url)?;
         let authority = url.authority().ok_or(EndpointUrlError::Url)?.as_str();
@@ -154,9 +196,6 @@ impl FromStr for EndpointUrl {
             return Err(EndpointUrlError::Port);
         }
         let prefix = url.path().trim_end_matches('/');
-        if prefix.ends_with("/v2") {
-            return Err(EndpointUrlError::ApiVersion);
-        }
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
         let is_dotted = |part: &str| matches!(part, "." | "..");
         if !prefix.bytes().all(is_plain) || prefix.split('/').any(is_dotted) {
@@ -170,7 +209,7 @@ impl FromStr for EndpointUrl {
 }
 
 /// Tells whether a lower-case text is a DNS name, an IPv4 address, or an IPv6 address in brackets.
-fn is_host(text: &str) -> bool {
+pub(super) fn is_host(text: &str) -> bool {
     if let Some(inner) = text.strip_prefix('[') {
         let inner = inner.strip_suffix(']');
         return inner.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok());
@@ -204,6 +243,9 @@ pub enum EndpointUrlError {
     /// A name or password before the host.
     #[error("credentials do not belong into an address")]
     UserInfo,
+    /// The host has letters that DNS lacks.
+    #[error("write its host in punycode, as in xn--bcher-kva.example for b\u{fc}cher.example")]
+    Punycode,
     /// The host is no name and no address.
     #[error("its host is neither a name nor an address")]
     Host,
@@ -261,7 +303,8 @@ mod tests {
         ] {
             let url: EndpointUrl = text.parse().unwrap();
             assert_eq!(url.to_string(), shown, "{text}");
-            assert_eq!(url.api("x").to_string(), api, "{text}");
+            assert_eq!(url.api(ApiPath::Versioned, "x").to_string(), api, "{text}");
+            assert_eq!(url.fits(ApiPath::Versioned), Ok(()), "{text}");
         }
         use EndpointUrlError as E;
         for (text, why) in [
@@ -279,12 +322,41 @@ mod tests {
             ("https://[x]", E::Host),
             ("https://r.io?x=1", E::Query),
             ("https://r.io/#x", E::Query),
-            ("https://r.io/v2/", E::ApiVersion),
             ("https://r.io/a/../b", E::Prefix),
             ("https://r.io/a%2fb", E::Prefix),
-            ("https://ré.io", E::Url),
+            ("https://ré.io", E::Punycode),
+            ("ré.io/x", E::Punycode),
+            ("https://r.io/é", E::Prefix),
         ] {
             assert_eq!(text.parse::<EndpointUrl>(), Err(why), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_with_the_version_in_it_is_for_those_that_are_asked_as_it_is_written() {
+        for (text, api) in [
+            ("https://r.io/a/v2/", "https://r.io/a/v2/x"),
+            ("https://r.io/v2", "https://r.io/v2/x"),
+            ("https://r.io/a", "https://r.io/a/x"),
+            ("https://r.io", "https://r.io/x"),
+        ] {
+            let url: EndpointUrl = text.parse().unwrap();
+            assert_eq!(url.fits(ApiPath::AsWritten), Ok(()), "{text}");
+            assert_eq!(url.api(ApiPath::AsWritten, "x").to_string(), api, "{text}");
+            let why = text.contains("/v2").then_some(EndpointUrlError::ApiVersion);
+            assert_eq!(url.fits(ApiPath::Versioned).err(), why, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_place_without_encryption() {
+        for (text, plain) in [
+            ("https://r.io/a", "http://r.io/a"),
+            ("https://r.io:5000", "http://r.io:5000"),
+            ("https://[::1]:8443", "http://[::1]:8443"),
+        ] {
+            let url: EndpointUrl = text.parse().unwrap();
+            assert_eq!(url.unencrypted().to_string(), plain);
         }
     }
 

@@ -24,7 +24,9 @@ pub mod upstreams;
 mod auth;
 mod blob;
 mod budget;
+mod client_key;
 mod connect;
+mod egress;
 mod endpoint;
 mod gates;
 mod manifest;
@@ -33,6 +35,8 @@ mod redirect;
 mod refusal;
 mod request;
 mod resolve;
+mod scheme;
+mod transport;
 mod trust;
 mod wire;
 
@@ -42,6 +46,7 @@ mod tests;
 pub use credentials::{
     CredentialSettings, CredentialSource, HelperName, LoginIdentity, Secret, SecretSource,
 };
+pub use egress::{EgressError, Traffic};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{LoginProblem, Phase, RateLimit, TrustRule, UpstreamError};
 pub use health::CircuitLimits;
@@ -58,4 +63,4 @@ pub use settings::{
     TlsSettings,
 };
 pub use tls::TlsError;
-pub use upstreams::Upstreams;
+pub use upstreams::{SetupError, Upstreams};

@@ -15,7 +15,7 @@ use super::manifest;
 use super::quota::{self, Quota};
 use super::request::Ask;
 use super::resume::{BlobTransfer, Source};
-use super::settings::Limits;
+use super::settings::{EndpointScope, Limits};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, UpstreamName, VariantClass};
 use crate::telemetry::with_causes;
 
@@ -150,7 +150,11 @@ impl Upstream {
             Sample::Blob(digest) => Ask::blob(Method::HEAD, repository, digest),
         };
         let ask = ask.anonymously();
-        let asked = self.in_order(async |endpoint| {
+        let needed = match sample {
+            Sample::Manifest(reference) => scope_of(reference),
+            Sample::Blob(_) => EndpointScope::Digests,
+        };
+        let asked = self.in_order(needed, async |endpoint| {
             let answer = endpoint.request(&ask).await?;
             Ok(answer.status().is_success().then_some(()))
         });
@@ -192,8 +196,10 @@ impl Upstream {
         class: VariantClass,
     ) -> Result<Option<FetchedManifest>, UpstreamError> {
         let _permit = self.budget.admit(Work::Question).await?;
-        self.in_order(|endpoint| manifest::fetch(endpoint, repository, reference, class))
-            .await
+        self.in_order(scope_of(reference), |endpoint| {
+            manifest::fetch(endpoint, repository, reference, class)
+        })
+        .await
     }
 
     /// Asks for the digest of a manifest without its body. `None` when the registry says 404.
@@ -207,8 +213,10 @@ impl Upstream {
         class: VariantClass,
     ) -> Result<Option<ManifestHead>, UpstreamError> {
         let _permit = self.budget.admit(Work::Question).await?;
-        self.in_order(|endpoint| manifest::head(endpoint, repository, reference, class))
-            .await
+        self.in_order(scope_of(reference), |endpoint| {
+            manifest::head(endpoint, repository, reference, class)
+        })
+        .await
     }
 
     /// Asks whether the registry has a blob in a repository. `None` when it says 404.
@@ -221,8 +229,10 @@ impl Upstream {
         digest: &Digest,
     ) -> Result<Option<BlobHead>, UpstreamError> {
         let _permit = self.budget.admit(Work::Question).await?;
-        self.in_order(|endpoint| blob::head(endpoint, repository, digest))
-            .await
+        self.in_order(EndpointScope::Digests, |endpoint| {
+            blob::head(endpoint, repository, digest)
+        })
+        .await
     }
 
     /// Begins to transfer a blob. Returns when the registry has answered; `None` when it says 404.
@@ -270,8 +280,10 @@ impl Upstream {
         let _permit = self.budget.admit(Work::Question).await?;
         match after {
             None => {
-                self.in_order(|endpoint| listing::tags(endpoint, repository, None))
-                    .await
+                self.in_order(EndpointScope::Everything, |endpoint| {
+                    listing::tags(endpoint, repository, None)
+                })
+                .await
             }
             Some(cursor) => {
                 let endpoint = cursor.endpoint();
@@ -293,7 +305,9 @@ impl Upstream {
     ) -> Result<Vec<Referrer>, UpstreamError> {
         {
             let _permit = self.budget.admit(Work::Question).await?;
-            let asked = self.in_order(|endpoint| listing::referrers(endpoint, repository, digest));
+            let asked = self.in_order(EndpointScope::Everything, |endpoint| {
+                listing::referrers(endpoint, repository, digest)
+            });
             if let Some(referrers) = asked.await? {
                 return Ok(referrers);
             }
@@ -338,7 +352,7 @@ impl Upstream {
         let TransferRange { start, end } = range;
         let ask = Ask::blob(Method::GET, repository, digest).with_range(start, end);
         let opened = self
-            .in_order(async |endpoint| {
+            .in_order(EndpointScope::Digests, async |endpoint| {
                 let opening = blob::open(endpoint, &ask, start, known_total).await?;
                 Ok(opening.map(|opening| (endpoint.clone(), opening)))
             })
@@ -354,10 +368,11 @@ impl Upstream {
         }))
     }
 
-    /// Asks the endpoints in order. What is not found or not to be had at one is asked of the next; the last one decides,
-    /// and it alone is tried again when it is in trouble.
+    /// Asks the endpoints in order that answer what needs this scope. What is not found or not to be had at one is asked
+    /// of the next; the last one decides, and it alone is tried again when it is in trouble.
     async fn in_order<'a, T, F>(
         &'a self,
+        needed: EndpointScope,
         ask: impl Fn(&'a Arc<Endpoint>) -> F,
     ) -> Result<Option<T>, UpstreamError>
     where
@@ -367,7 +382,8 @@ impl Upstream {
             .endpoints
             .split_last()
             .expect("an upstream has at least one endpoint");
-        for endpoint in earlier {
+        let covers = |endpoint: &&Arc<Endpoint>| endpoint.scope().covers(needed);
+        for endpoint in earlier.iter().filter(covers) {
             match ask(endpoint).await {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) => {}
@@ -379,5 +395,13 @@ impl Upstream {
             }
         }
         last.limits().retry.run(|| ask(last)).await
+    }
+}
+
+/// Returns what an endpoint has to be for, to be asked for a manifest.
+fn scope_of(reference: &Reference) -> EndpointScope {
+    match reference {
+        Reference::Tag(_) => EndpointScope::Everything,
+        Reference::Digest(_) => EndpointScope::Digests,
     }
 }

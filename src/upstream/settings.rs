@@ -98,6 +98,16 @@ pub enum EndpointScope {
     Digests,
 }
 
+impl EndpointScope {
+    /// Returns whether an endpoint with this scope is asked for what needs another.
+    pub(super) fn covers(self, needed: Self) -> bool {
+        match (self, needed) {
+            (Self::Everything, _) | (_, Self::Digests) => true,
+            (Self::Digests, Self::Everything) => false,
+        }
+    }
+}
+
 impl From<EndpointUrl> for EndpointSettings {
     fn from(url: EndpointUrl) -> Self {
         Self {

@@ -1,16 +1,30 @@
-//! What is trusted over TLS: the certificates of the system, and those that the operator adds.
+//! What is trusted over TLS: the certificates of the system, and those that the operator adds. What is shown there, and
+//! what is taken without a look, is for the endpoint itself alone.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
 
+use super::client_key::ClientKey;
+use super::settings::TlsSettings;
 use crate::telemetry::with_causes;
+
+/// How TLS is spoken with an endpoint, and with wherever it sends us.
+#[derive(Clone, Debug)]
+pub(super) struct EndpointTls {
+    /// With the endpoint itself.
+    pub(super) own: Arc<ClientConfig>,
+    /// With all others.
+    pub(super) others: Arc<ClientConfig>,
+}
 
 /// Why certificates cannot be used.
 #[derive(Clone, Debug, Error)]
@@ -22,6 +36,24 @@ pub enum TlsError {
         path: PathBuf,
         /// Why not.
         source: Arc<pem::Error>,
+    },
+    /// The file cannot be read, or has no private key.
+    #[error("could not read a private key from {}", path.display())]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<pem::Error>,
+    },
+    /// A certificate of ours and its private key do not belong together, or the key is of no known kind.
+    #[error("could not use the certificate {} with the key {}", certificate.display(), key.display())]
+    Pair {
+        /// The file of the certificate.
+        certificate: PathBuf,
+        /// The file of the key.
+        key: PathBuf,
+        /// Why not.
+        source: rustls::Error,
     },
     /// A certificate is not one that can vouch for others, or TLS cannot be set up at all.
     #[error("could not set up TLS")]
@@ -44,6 +76,45 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
         path: path.to_owned(),
         source: Arc::new(source),
     })
+}
+
+impl EndpointTls {
+    /// Speaks with all in the same way.
+    pub(super) fn usual(config: &Arc<ClientConfig>) -> Self {
+        Self {
+            own: config.clone(),
+            others: config.clone(),
+        }
+    }
+
+    /// Reads the files of an endpoint. `usual` is for endpoints that need none.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a file cannot be used.
+    pub(super) fn new(settings: &TlsSettings, usual: &Arc<ClientConfig>) -> Result<Self, TlsError> {
+        let others = match &settings.ca_file {
+            Some(path) => client_config(read_certificates(path)?)?,
+            None => usual.clone(),
+        };
+        if settings.client.is_none() && !settings.skips_verification {
+            return Ok(Self::usual(&others));
+        }
+        let mut own = (*others).clone();
+        // A session is resumed without certificates: it must not stand in for what is changed here or on the disk.
+        own.resumption = Resumption::disabled();
+        if settings.skips_verification {
+            let anyone = Anyone(own.crypto_provider().clone());
+            own.dangerous().set_certificate_verifier(Arc::new(anyone));
+        }
+        if let Some(files) = &settings.client {
+            let key = ClientKey::open(files.clone(), own.crypto_provider().clone())?;
+            own.client_auth_cert_resolver = Arc::new(key);
+        }
+        Ok(Self {
+            own: Arc::new(own),
+            others,
+        })
+    }
 }
 
 /// Trusts the system and these certificates besides.
@@ -75,6 +146,53 @@ pub(super) fn client_config(
     };
     config.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
     Ok(Arc::new(config))
+}
+
+/// Trusts what the system trusts, and speaks HTTP/1.1 alone, as proxies do.
+pub(super) fn proxy_config(usual: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = usual.clone();
+    config.alpn_protocols = vec![b"http/1.1".into()];
+    Arc::new(config)
+}
+
+/// Takes anybody for the endpoint.
+#[derive(Debug)]
+struct Anyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        algorithms.supported_schemes()
+    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,61 @@ impl Reach {
             (Self::Public, AddressClass::Private) | (_, AddressClass::Special) => false,
         }
     }
+
+    /// Returns whether a host may be gone to whose name somebody else resolves. Then only the name can be judged.
+    pub(super) fn admits_name(self, host: &str) -> bool {
+        match (self, NameClass::of(host)) {
+            (Self::Anywhere, _) | (_, NameClass::Global) => true,
+            (Self::Private, NameClass::Local) => true,
+            (Self::Public, NameClass::Local) | (_, NameClass::Disguise) => false,
+        }
+    }
+}
+
+/// What kind of name a host has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NameClass {
+    /// It means the same to everyone, or is an address, which is judged as such.
+    Global,
+    /// It means something in one network alone, such as the metadata services of some clouds.
+    Local,
+    /// Resolvers take it for an address, though it is not written like one: 2130706433, 0x7f.1.
+    Disguise,
+}
+
+impl NameClass {
+    /// The domains that are no part of the public tree (RFC 6761, RFC 6762, RFC 8375, and `.internal` of ICANN).
+    const LOCAL: [&str; 6] = [
+        "localhost",
+        "local",
+        "internal",
+        "home.arpa",
+        "localdomain",
+        "lan",
+    ];
+
+    /// Judges a host.
+    fn of(host: &str) -> Self {
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        if host.starts_with('[') || host.parse::<Ipv4Addr>().is_ok() {
+            return Self::Global;
+        }
+        let last = host.rsplit('.').next().unwrap_or(host);
+        let is_hex = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+        // As browsers do (URL Standard, "ends in a number").
+        if last.bytes().all(|b| b.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hex) {
+            return Self::Disguise;
+        }
+        let is_below = |domain: &&str| {
+            let above = host.strip_suffix(*domain);
+            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+        };
+        match !host.contains('.') || Self::LOCAL.iter().any(|domain| is_below(&domain)) {
+            true => Self::Local,
+            false => Self::Global,
+        }
+    }
 }
 
 /// What kind of place an address is.
@@ -240,6 +295,36 @@ mod tests {
                 class,
                 "{address}"
             );
+        }
+    }
+
+    #[test]
+    fn names_that_only_others_resolve() {
+        use NameClass::{Disguise, Global, Local};
+        for (host, class) in [
+            ("cdn.io", Global),
+            ("cdn.io.", Global),
+            ("1password.example", Global),
+            ("x.locale", Global),
+            ("10.0.0.1", Global),
+            ("[::1]", Global),
+            ("localhost", Local),
+            ("a.LOCALHOST.", Local),
+            ("metadata", Local),
+            ("metadata.google.internal", Local),
+            ("nas.local", Local),
+            ("router.home.arpa", Local),
+            ("2130706433", Disguise),
+            ("0x7f.1", Disguise),
+            ("127.0.0.0x1", Disguise),
+            ("169.254.43518", Disguise),
+            ("r.io.0x", Disguise),
+            ("", Disguise),
+        ] {
+            assert_eq!(NameClass::of(host), class, "{host}");
+            assert!(Reach::Anywhere.admits_name(host));
+            assert_eq!(Reach::Private.admits_name(host), class != Disguise);
+            assert_eq!(Reach::Public.admits_name(host), class == Global);
         }
     }
 

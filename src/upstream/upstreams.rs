@@ -6,10 +6,12 @@ use std::sync::Arc;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rustls::ClientConfig;
+use thiserror::Error;
 
 use super::auth::TokenHosts;
-use super::connect::Clients;
+use super::connect::{Clients, Ways};
 use super::credentials::{CredentialSettings, Keyring};
+use super::egress::{EgressError, Proxies};
 use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
 use super::gates::Gates;
@@ -17,8 +19,10 @@ use super::health::Health;
 use super::metrics::UpstreamMetrics;
 use super::registry::Upstream;
 use super::resolve::Resolver;
-use super::settings::{EndpointSettings, Parts, Settings};
-use super::tls::{TlsError, client_config, read_certificates};
+use super::scheme::Fallback;
+use super::settings::{EndpointScope, EndpointSettings, Parts, Settings};
+use super::tls::{EndpointTls, TlsError, client_config, proxy_config};
+use super::transport::Exits;
 use super::trust::Trust;
 use super::wire::Wire;
 use crate::oci::{UpstreamName, UpstreamPattern};
@@ -31,6 +35,23 @@ pub struct Upstreams {
     /// Upstreams that fit a pattern and were asked for.
     fitting: Cache<UpstreamName, Arc<Upstream>>,
     maker: Maker,
+}
+
+/// Why upstreams cannot be asked as the settings say.
+#[derive(Clone, Debug, Error)]
+pub enum SetupError {
+    /// A file of certificates or keys cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A proxy cannot be used.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    /// Nobody is left to say what tags point at.
+    #[error("the last endpoint of {pattern} has to be for everything, not for digests alone")]
+    NobodyDecides {
+        /// Of which upstreams.
+        pattern: UpstreamPattern,
+    },
 }
 
 /// How the upstreams of one entry are reached.
@@ -47,7 +68,7 @@ struct Plan {
 #[derive(Clone, Debug)]
 struct Place {
     settings: EndpointSettings,
-    tls: Arc<ClientConfig>,
+    tls: EndpointTls,
 }
 
 impl Upstreams {
@@ -58,10 +79,15 @@ impl Upstreams {
     /// Makes upstreams from their settings. A name in full goes before patterns, and among these the first that fits.
     ///
     /// # Errors
-    /// [`TlsError`] when a file of certificates cannot be used.
-    pub fn new(settings: Vec<Settings>, parts: Parts) -> Result<Self, TlsError> {
+    /// [`SetupError`] when a file or a proxy cannot be used.
+    pub fn new(settings: Vec<Settings>, parts: Parts) -> Result<Self, SetupError> {
+        let tls = client_config(Vec::new())?;
         let maker = Maker {
-            tls: client_config(Vec::new())?,
+            exits: Exits {
+                proxies: Proxies::new(&parts.egress)?,
+                tls: proxy_config(&tls),
+            },
+            tls,
             resolver: Resolver::new(&parts.limits, &parts.tasks),
             parts,
         };
@@ -106,18 +132,20 @@ impl Upstreams {
 #[derive(Debug)]
 struct Maker {
     tls: Arc<ClientConfig>,
+    exits: Exits,
     resolver: Resolver,
     parts: Parts,
 }
 
 impl Maker {
-    /// Reads the certificates of an entry.
-    fn plan(&self, settings: Settings) -> Result<(UpstreamPattern, Plan), TlsError> {
+    /// Reads the files of an entry.
+    fn plan(&self, settings: Settings) -> Result<(UpstreamPattern, Plan), SetupError> {
+        if settings.endpoints.last().map(|last| last.scope) == Some(EndpointScope::Digests) {
+            let pattern = settings.pattern;
+            return Err(SetupError::NobodyDecides { pattern });
+        }
         let places = settings.endpoints.into_iter().map(|settings| {
-            let tls = match &settings.tls.ca_file {
-                Some(path) => client_config(read_certificates(path)?)?,
-                None => self.tls.clone(),
-            };
+            let tls = EndpointTls::new(&settings.tls, &self.tls)?;
             Ok(Place { settings, tls })
         });
         let plan = Plan {
@@ -134,11 +162,14 @@ impl Maker {
         if places.is_empty() {
             places.push(Place {
                 settings: EndpointUrl::of(name).into(),
-                tls: self.tls.clone(),
+                tls: EndpointTls::usual(&self.tls),
             });
         }
-        let sites = places.iter().map(|place| place.settings.url.site().clone());
-        let trust = Trust::new(sites.collect());
+        let sites = places.iter().flat_map(|Place { settings, .. }| {
+            let fallback = Fallback::of(settings);
+            [Some(settings.url.site().clone()), fallback.site().cloned()]
+        });
+        let trust = Trust::new(sites.flatten().collect());
         let token_hosts = TokenHosts::new(plan.token_hosts.clone());
         let last = places.len() - 1;
         let endpoints = places.into_iter().enumerate().map(|(index, place)| {
@@ -170,7 +201,13 @@ impl Maker {
             instance,
             ..
         } = &self.parts;
-        let clients = Clients::new(&self.resolver, &place.tls, limits, tasks);
+        let ways = Ways {
+            resolver: self.resolver.clone(),
+            exits: self.exits.clone(),
+            site: place.settings.url.site().clone(),
+            tls: place.tls,
+        };
+        let clients = Clients::new(&ways, limits, tasks);
         let wire = Wire {
             clients,
             trust,
@@ -181,13 +218,7 @@ impl Maker {
             metrics,
             instance: *instance,
         };
-        Endpoint::new(
-            place.settings.url,
-            keyring,
-            token_hosts,
-            wire,
-            tasks.clone(),
-        )
+        Endpoint::new(place.settings, keyring, token_hosts, wire, tasks.clone())
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, RETRY_AFTER, VIA};
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, HeaderName, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER, VIA,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -24,6 +26,7 @@ use super::redirect;
 use super::refusal;
 use super::retry;
 use super::settings::Limits;
+use super::transport::Via;
 use super::trust::{AddressClass, Hop, Sender, Trust, shown};
 use crate::runtime::{Clock, InstanceId};
 
@@ -142,6 +145,9 @@ impl Wire {
         if let Some(value) = message.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
+        if let Some(value) = self.clients.proxy_authorization(&hop.url) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
+        }
         let mut connection = capture_connection(&mut request);
         let mut sending = pin!(self.clients.reaching(hop.reach).request(request));
         let connecting = async { drop(connection.wait_for_connection_metadata().await) };
@@ -163,7 +169,12 @@ impl Wire {
                 .await
                 .map_err(|_| timed_out(Phase::Headers))?,
         };
-        sent.map_err(|error| failure(hop, error))
+        let response = sent.map_err(|error| failure(hop, error))?;
+        let via = response.extensions().get::<Via>();
+        if let Some(refusal) = via.and_then(|via| via.refusal(response.status())) {
+            return Err(UpstreamError::unreachable(hop.site.name(), refusal));
+        }
+        Ok(response)
     }
 
     /// Takes down that a host allows no more for now.
@@ -305,7 +316,10 @@ impl Answer {
 
     /// Returns who answered, for judging where it sends us.
     pub(super) fn sender(&self) -> Sender<'_> {
-        let info = self.response.extensions().get::<HttpInfo>();
+        let extensions = self.response.extensions();
+        // Behind a proxy nobody knows where the answer comes from.
+        let is_direct = extensions.get::<Via>().is_none_or(Via::is_direct);
+        let info = extensions.get::<HttpInfo>().filter(|_| is_direct);
         let is_private = info
             .is_some_and(|info| AddressClass::of(info.remote_addr().ip()) != AddressClass::Public);
         Sender {

@@ -261,17 +261,14 @@ mod tests {
     use crate::upstream::gates::Gates;
     use crate::upstream::health::Health;
     use crate::upstream::metrics::Metrics;
-    use crate::upstream::resolve::Resolver;
     use crate::upstream::settings::Limits;
-    use crate::upstream::tls::client_config;
     use crate::upstream::trust::{Reach, Trust};
 
     #[tokio::test]
     async fn an_old_failure_that_nobody_saw_answers_nobody() {
         let (limits, tasks) = (Limits::default(), Tasks::new());
-        let tls = client_config(Vec::new()).unwrap();
         let wire = Wire {
-            clients: Clients::new(&Resolver::new(&limits, &tasks), &tls, &limits, &tasks),
+            clients: Clients::sample(&limits, &tasks),
             trust: Trust::new(Vec::new()),
             limits: limits.clone(),
             clock: Clock::system(),

@@ -1,0 +1,128 @@
+//! Our certificate towards an endpoint, read again when its files change.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+use tokio::time::Instant;
+
+use super::settings::ClientCertificate;
+use super::tls::{TlsError, read_certificates};
+use crate::telemetry::with_causes;
+
+/// A certificate and its key, as the files have them.
+#[derive(Debug)]
+pub(super) struct ClientKey {
+    files: ClientCertificate,
+    provider: Arc<CryptoProvider>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    key: Arc<CertifiedKey>,
+    /// What the files looked like when they were last read, with success or without.
+    stamps: Stamps,
+    looked: Instant,
+}
+
+/// What changes with a file: when it was written, which one it is, and its size. `None` when it is not there.
+type Stamp = Option<(i64, i64, u64, u64)>;
+type Stamps = (Stamp, Stamp);
+
+impl ClientKey {
+    /// How often at most the files are looked at. They are small, and local: reading them takes less than a handshake.
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// [`TlsError`] when they cannot be used.
+    pub(super) fn open(
+        files: ClientCertificate,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, TlsError> {
+        let kept = Kept {
+            stamps: stamps(&files),
+            key: read(&files, &provider)?,
+            looked: Instant::now(),
+        };
+        Ok(Self {
+            files,
+            provider,
+            kept: Mutex::new(kept),
+        })
+    }
+
+    /// Returns the certificate. Files that cannot be used, such as half of a new pair, leave it as it is.
+    fn current(&self) -> Arc<CertifiedKey> {
+        // Each change is whole, whatever panics.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.looked.elapsed() < Self::LOOK_EVERY {
+            return kept.key.clone();
+        }
+        kept.looked = Instant::now();
+        // Before they are read: what is written meanwhile is seen the next time.
+        let stamps = stamps(&self.files);
+        if stamps != kept.stamps {
+            kept.stamps = stamps;
+            match read(&self.files, &self.provider) {
+                Ok(key) => kept.key = key,
+                Err(error) => tracing::warn!(
+                    error = with_causes(&error),
+                    "the client certificate changed and cannot be used: the one before stays"
+                ),
+            }
+        }
+        kept.key.clone()
+    }
+}
+
+impl ResolvesClientCert for ClientKey {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let key = self.current();
+        // Without a scheme in common there is nothing to sign with; the server then says what it thinks of that.
+        key.key.choose_scheme(schemes)?;
+        Some(key)
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+fn read(
+    files: &ClientCertificate,
+    provider: &CryptoProvider,
+) -> Result<Arc<CertifiedKey>, TlsError> {
+    let certificates = read_certificates(&files.cert_file)?;
+    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|source| TlsError::Key {
+        path: files.key_file.clone(),
+        source: Arc::new(source),
+    })?;
+    let pair = CertifiedKey::from_der(certificates, key, provider);
+    pair.map(Arc::new).map_err(|source| TlsError::Pair {
+        certificate: files.cert_file.clone(),
+        key: files.key_file.clone(),
+        source,
+    })
+}
+
+fn stamps(files: &ClientCertificate) -> Stamps {
+    let stamp = |found: io::Result<Metadata>| {
+        let found = found.ok()?;
+        Some((found.mtime(), found.mtime_nsec(), found.ino(), found.size()))
+    };
+    (
+        stamp(fs::metadata(&files.cert_file)),
+        stamp(fs::metadata(&files.key_file)),
+    )
+}
