@@ -127,6 +127,14 @@ impl fmt::Display for Place {
     }
 }
 
+/// Tells whether a line of the file may hold a password or a token, or one that was put into the wrong place: an address
+/// with a user, something that calls itself a secret, or any line of a login.
+fn may_hold_a_secret(line: &str, key: &str) -> bool {
+    const WORDS: [&str; 6] = ["@", "pass", "pwd", "secret", "token", "credential"];
+    let line = line.to_ascii_lowercase();
+    key.contains("credential") || WORDS.iter().any(|word| line.contains(word))
+}
+
 /// A spot in the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
@@ -163,8 +171,7 @@ impl Spot {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             width: width.max(1),
-            // An address with a user may hold a password; nothing else that may be written holds an '@'.
-            excerpt: (!line.contains('@')).then(|| line.trim_end().to_owned()),
+            excerpt: (!may_hold_a_secret(line, &key)).then(|| line.trim_end().to_owned()),
             key,
         }
     }
@@ -227,6 +234,17 @@ mod tests {
 
     #[test]
     fn a_line_that_could_hold_a_password_is_not_shown() {
-        assert_eq!(spot("url = 'https://u:p@h'", 0..3).excerpt, None);
+        for line in [
+            "url = 'https://u:p@h'",
+            "Password = hunter2",
+            "creds = { pwd = 'hunter2' }",
+            "api_token = 'hunter2'",
+            "[[upstream.credential]] # hunter2",
+        ] {
+            assert_eq!(spot(line, 0..3).excerpt, None, "{line}");
+        }
+        let file = Arc::new("f.toml".into());
+        let key = "upstream[0].credentials".to_owned();
+        assert_eq!(Spot::find(file, "pw = 'hunter2'", 0..2, key).excerpt, None);
     }
 }
