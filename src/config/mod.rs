@@ -4,8 +4,12 @@
 //! the parsed file is read by a small reader of our own (`reader.rs`) that collects them. Nothing here looks at the
 //! process: what surrounds it comes in as [`Surroundings`]. Files named in the configuration are looked at.
 
+mod auth_files;
+mod egress;
+mod endpoints;
 mod fault;
 mod file;
+mod logins;
 mod overrides;
 mod reader;
 mod resolve;
@@ -15,11 +19,13 @@ mod surroundings;
 mod tests;
 mod upstreams;
 mod values;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+pub use auth_files::AuthFiles;
 pub use fault::{Fault, Faults, Place, Spot};
 pub use overrides::Flags;
 pub use settings::Settings;
@@ -38,6 +44,10 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// The names of the variables and flags that override it.
     pub overrides: Vec<String>,
+    /// The files of docker and podman that are for all registries.
+    pub auth_files: AuthFiles,
+    /// What is no fault and should be known, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Finds the configuration file, reads it, and puts the environment and flags over it.
@@ -62,9 +72,12 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
         return Err(faults.in_order());
     };
     let written = from_flags.over(from_variables).over(from_file);
-    let settings = resolve::resolve(written, surroundings, &mut faults);
+    let (settings, auth_files) = resolve::resolve(written, surroundings, &mut faults);
+    let warnings = warnings::warnings(&settings, &auth_files, surroundings);
     faults.unless_any(Loaded {
         settings,
+        auth_files,
+        warnings,
         file: found.map(|found| found.path),
         overrides,
     })

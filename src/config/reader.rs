@@ -95,6 +95,8 @@ pub(super) struct Table<'a> {
     path: String,
     place: Place,
     taken: BTreeSet<&'static str>,
+    /// Keys that are known as a mistake.
+    refused: BTreeSet<&'static str>,
 }
 
 impl<'a> Table<'a> {
@@ -110,6 +112,7 @@ impl<'a> Table<'a> {
             path: String::new(),
             place: document.place(entries.span(), ""),
             taken: BTreeSet::new(),
+            refused: BTreeSet::new(),
         };
         let read = read(&mut table);
         table.finish();
@@ -152,6 +155,22 @@ impl<'a> Table<'a> {
         Some(Located { value, place })
     }
 
+    /// Returns where the table is.
+    pub(super) fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Returns where a key is written, if it is; that does not take it.
+    pub(super) fn place_of(&self, key: &str) -> Option<Place> {
+        Some(self.find(key)?.place())
+    }
+
+    /// Marks a key as one that the caller refuses, and returns where it is written, if it is.
+    pub(super) fn refused(&mut self, key: &'static str) -> Option<Place> {
+        self.refused.insert(key);
+        self.place_of(key)
+    }
+
     /// Says which keys were not taken, and are thereby unknown.
     fn finish(self) {
         if self.document.is_torn {
@@ -160,7 +179,7 @@ impl<'a> Table<'a> {
         let known: Vec<&str> = self.taken.iter().copied().collect();
         for (key, _) in self.entries {
             let name = key.get_ref().as_ref();
-            if !self.taken.contains(name) {
+            if !self.taken.contains(name) && !self.refused.contains(name) {
                 let place = self.document.place(key.span(), &self.path);
                 self.document.fault(place, unknown("key", name, &known));
             }
@@ -170,6 +189,10 @@ impl<'a> Table<'a> {
     /// Marks a key as known and returns its value.
     fn take(&mut self, key: &'static str) -> Option<Value<'a>> {
         self.taken.insert(key);
+        self.find(key)
+    }
+
+    fn find(&self, key: &str) -> Option<Value<'a>> {
         let (_, value) = self
             .entries
             .iter()
@@ -250,6 +273,7 @@ impl<'a> Value<'a> {
             place: self.place(),
             path: self.path,
             taken: BTreeSet::new(),
+            refused: BTreeSet::new(),
         };
         let read = read(&mut table);
         table.finish();
@@ -275,7 +299,7 @@ impl<'a> Value<'a> {
     }
 
     /// Reads a path, which starts at the folder of the file when it is relative.
-    fn into_path(self) -> Option<Located<PathBuf>> {
+    pub(super) fn into_path(self) -> Option<Located<PathBuf>> {
         let folder = self.document.folder.clone();
         self.into_text(|text| match text {
             "" => Err("is no path".to_owned()),

@@ -3,8 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use super::auth_files::{self, AuthFiles};
+use super::egress;
 use super::fault::{Faults, Place};
 use super::file::{CacheKeys, ServerKeys, TagKeys, UpstreamKeys, Written};
+use super::logins::LoginReader;
 use super::reader::Located;
 use super::settings::Settings;
 use super::surroundings::Surroundings;
@@ -19,12 +22,13 @@ use crate::{addressing, cache, server, upstream};
 /// Where the registry API is served unless something else is written: nobody but this machine gets there.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
-/// Makes settings of what is written. They are of use only when this adds no fault.
+/// Makes settings of what is written, and says which files of docker and podman are in them. They are of use only when
+/// this adds no fault.
 pub(super) fn resolve(
     written: Written,
     surroundings: &Surroundings,
     faults: &mut Faults,
-) -> Settings {
+) -> (Settings, AuthFiles) {
     let (listen, metrics_listen) = doors(&written.server, faults);
     check_endpoints(&written.upstreams, listen, faults);
     let with_public = written
@@ -33,7 +37,13 @@ pub(super) fn resolve(
         .as_ref()
         .is_none_or(|written| written.value);
     let has_none = !with_public && written.upstreams.is_empty();
-    let upstreams = upstreams::gather(written.upstreams, with_public, faults);
+    let mut logins = LoginReader {
+        surroundings,
+        faults,
+    };
+    let mut upstreams = upstreams::gather(written.upstreams, with_public, &mut logins);
+    let mut files = auth_files::find(written.logins, listen, &mut logins);
+    auth_files::put_behind(&mut files, &mut upstreams);
     if has_none {
         let message = "nothing can be pulled: without the public registries, at least one [[upstream]] is needed";
         let place = place_or(
@@ -43,13 +53,13 @@ pub(super) fn resolve(
         faults.push(place, message);
     }
     let default = default_upstream(written.server.default_upstream, &upstreams, faults);
-    Settings {
+    let settings = Settings {
         server: server::Settings { listen },
         metrics_listen,
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags(written.tags, &upstreams),
-            share: cache::ShareRules::default(),
+            share: upstreams::share(&upstreams),
         },
         addressing: addressing::Settings {
             upstreams: upstreams.iter().map(rule).collect(),
@@ -57,10 +67,16 @@ pub(super) fn resolve(
         },
         upstreams: upstreams
             .into_iter()
-            .map(|upstream| upstream::Settings::new(upstream.pattern, upstream.endpoints))
+            .map(|upstream| upstream::Settings {
+                pattern: upstream.pattern,
+                endpoints: upstream.endpoints,
+                credentials: upstream.credentials,
+                token_hosts: upstream.token_hosts,
+            })
             .collect(),
-        egress: upstream::Egress::default(),
-    }
+        egress: egress::egress(surroundings, faults),
+    };
+    (settings, files)
 }
 
 fn doors(keys: &ServerKeys, faults: &mut Faults) -> (SocketAddr, Option<SocketAddr>) {

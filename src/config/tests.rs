@@ -38,7 +38,7 @@ fn read(text: &str) -> Result<Settings, Faults> {
     let Some(written) = read_file(Path::new("larder.toml"), text, &mut faults) else {
         return Err(faults.in_order());
     };
-    let settings = resolve::resolve(written, &surroundings(&[]), &mut faults);
+    let (settings, _) = resolve::resolve(written, &surroundings(&[]), &mut faults);
     faults.unless_any(settings)
 }
 

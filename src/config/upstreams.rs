@@ -1,19 +1,18 @@
 //! The upstreams that can be reached: the built-in ones, those that are written, and what must agree among them.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-
+use super::endpoints::endpoints;
 use super::fault::{Faults, Place};
-use super::file::{EndpointKeys, UpstreamKeys};
+use super::file::{CredentialKeys, UpstreamKeys};
+use super::logins::LoginReader;
 use super::reader::Located;
 use crate::addressing::{Alias, VirtualHost};
 use crate::cache::freshness::Freshness;
-use crate::oci::{UpstreamName, UpstreamPattern};
-use crate::upstream::{EndpointSettings, EndpointUrl};
+use crate::cache::{Audience, ShareRule, ShareRules};
+use crate::oci::{RepositoryPattern, UpstreamName, UpstreamPattern};
+use crate::upstream::{CredentialSettings, EndpointSettings, EndpointUrl};
 
 /// The registries that can be reached unless `public_registries` is false. All of them let anyone pull something.
 const PUBLIC: [&str; 13] = [
@@ -40,6 +39,11 @@ pub(super) struct Upstream {
     pub(super) aliases: Vec<Alias>,
     pub(super) hosts: Vec<VirtualHost>,
     pub(super) freshness: Option<Freshness>,
+    pub(super) credentials: Vec<CredentialSettings>,
+    pub(super) token_hosts: Vec<Arc<str>>,
+    /// To whom private content goes, and where that differs for some repositories.
+    share: Audience,
+    shares: Vec<(RepositoryPattern, Audience)>,
 }
 
 impl Upstream {
@@ -55,6 +59,10 @@ impl Upstream {
             aliases: Vec::new(),
             hosts: Vec::new(),
             freshness: None,
+            credentials: Vec::new(),
+            token_hosts: Vec::new(),
+            share: Audience::default(),
+            shares: Vec::new(),
         }
     }
 }
@@ -63,7 +71,7 @@ impl Upstream {
 pub(super) fn gather(
     written: Vec<UpstreamKeys>,
     with_public: bool,
-    faults: &mut Faults,
+    logins: &mut LoginReader<'_>,
 ) -> Vec<Upstream> {
     let public = PUBLIC.iter().filter(|_| with_public).map(|name| {
         let name = name.parse().expect("the built-in names are names");
@@ -77,18 +85,18 @@ pub(super) fn gather(
         let first = first_places.iter().find(|(found, _)| *found == name.value);
         if let Some((_, first)) = first {
             let message = format!("'{}' is configured already at {first}", name.value);
-            faults.push(name.place.clone(), message);
+            logins.faults.push(name.place.clone(), message);
             continue;
         }
         first_places.push((name.value.clone(), name.place.clone()));
         let pattern = name.value.clone();
-        names.check(&pattern, &keys, faults);
+        names.check(&pattern, &keys, logins.faults);
         let known = upstreams.iter_mut().find(|known| known.pattern == pattern);
         match known {
-            Some(known) => write_over(known, keys, faults),
+            Some(known) => write_over(known, keys, logins),
             None => {
                 let mut upstream = Upstream::plain(pattern);
-                write_over(&mut upstream, keys, faults);
+                write_over(&mut upstream, keys, logins);
                 upstreams.push(upstream);
             }
         }
@@ -97,64 +105,64 @@ pub(super) fn gather(
 }
 
 /// Takes over what is written.
-fn write_over(upstream: &mut Upstream, keys: UpstreamKeys, faults: &mut Faults) {
+fn write_over(upstream: &mut Upstream, keys: UpstreamKeys, logins: &mut LoginReader<'_>) {
     if let Some(list) = keys.endpoints {
         let is_family = matches!(upstream.pattern, UpstreamPattern::Labels(_));
         if is_family {
             let message = "a name with '*' stands for many registries, which are asked under their own names; \
                  give each its own [[upstream]] to set endpoints";
-            faults.push(list.place, message);
+            logins.faults.push(list.place, message);
         } else if list.value.is_empty() {
             let message = "the list is empty: leave out the key for the usual endpoint";
-            faults.push(list.place, message);
+            logins.faults.push(list.place, message);
         } else {
-            upstream.endpoints = endpoints(list.value, faults);
+            upstream.endpoints = endpoints(list.value, logins);
         }
     }
     upstream.aliases = keys.aliases.into_iter().map(|alias| alias.value).collect();
     upstream.hosts = keys.hosts.into_iter().map(|host| host.value).collect();
     upstream.freshness = keys.freshness.map(|freshness| freshness.value);
+    let text = |host: Located<VirtualHost>| Arc::from(host.value.as_str());
+    upstream.token_hosts = keys.token_hosts.into_iter().map(text).collect();
+    upstream.share = keys
+        .share
+        .map_or_else(Audience::default, |share| share.value);
+    let share = |keys: &CredentialKeys| {
+        let audience = keys.share.as_ref();
+        let audience = audience.map_or(upstream.share, |share| share.value);
+        Some((keys.repositories.as_ref()?.value.clone(), audience))
+    };
+    upstream.shares = keys.credential.iter().filter_map(share).collect();
+    upstream.credentials = logins.of_upstream(&upstream.pattern, keys.credential, keys.credentials);
 }
 
-fn endpoints(written: Vec<EndpointKeys>, faults: &mut Faults) -> Vec<EndpointSettings> {
-    let mut endpoints: Vec<EndpointSettings> = Vec::new();
-    for keys in written {
-        let Some(url) = keys.url else { continue };
-        if endpoints.iter().any(|known| known.url == url.value) {
-            faults.push(url.place, format!("'{}' is listed twice", url.value));
-            continue;
-        }
-        if let Some(file) = &keys.ca_file {
-            check_ca_file(file, &url.value, faults);
-        }
-        let mut endpoint = EndpointSettings::from(url.value);
-        endpoint.tls.ca_file = keys.ca_file.map(|file| file.value);
-        endpoints.push(endpoint);
+/// Returns to whom private content goes: for each upstream, names in full before patterns, what is written for some of
+/// its repositories, and then what holds for the others. None when all of it stays on this machine.
+pub(super) fn share(upstreams: &[Upstream]) -> ShareRules {
+    let rules = |upstream: &Upstream| {
+        let all = (RepositoryPattern::all(), upstream.share);
+        let rule = |(repositories, audience)| ShareRule {
+            upstreams: upstream.pattern.clone(),
+            repositories,
+            audience,
+        };
+        let rules = upstream.shares.iter().cloned().chain([all]).map(rule);
+        rules.collect::<Vec<_>>()
+    };
+    let is_family = |upstream: &&Upstream| match upstream.pattern {
+        UpstreamPattern::Exactly(_) => false,
+        UpstreamPattern::Labels(_) => true,
+    };
+    let named = upstreams.iter().filter(|upstream| !is_family(upstream));
+    let families = upstreams.iter().filter(is_family);
+    let rules: Vec<ShareRule> = named.chain(families).flat_map(rules).collect();
+    if rules
+        .iter()
+        .all(|rule| rule.audience == Audience::ThisMachine)
+    {
+        return ShareRules::default();
     }
-    endpoints
-}
-
-fn check_ca_file(file: &Located<std::path::PathBuf>, url: &EndpointUrl, faults: &mut Faults) {
-    if !url.is_encrypted() {
-        let message = format!("'{url}' is not encrypted and has no use for certificates");
-        faults.push(file.place.clone(), message);
-    } else if let Err(problem) = read_certificates(&file.value) {
-        let message = format!("'{}' {problem}", file.value.display());
-        faults.push(file.place.clone(), message);
-    }
-}
-
-/// Tells why a file holds no certificates.
-fn read_certificates(path: &Path) -> Result<(), String> {
-    let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
-    match certificates {
-        Ok(certificates) if certificates.is_empty() => {
-            Err("holds no certificate in PEM form".to_owned())
-        }
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("holds no certificates in PEM form: {error}")),
-    }
+    ShareRules::new(rules)
 }
 
 /// The other names of upstreams, each of which may lead to one upstream only.

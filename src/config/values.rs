@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use bytesize::ByteSize;
 
 use crate::addressing::{Alias, AliasError, VirtualHost};
+use crate::cache::Audience;
 use crate::cache::freshness::Freshness;
-use crate::oci::{NameError, UpstreamName, UpstreamNameError, UpstreamPattern};
-use crate::upstream::{ApiPath, EndpointUrl};
+use crate::oci::{NameError, RepositoryPattern, UpstreamName, UpstreamNameError, UpstreamPattern};
+use crate::upstream::{ApiPath, EndpointUrl, HelperName};
 
 /// Where names lead that name no upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,47 @@ pub(super) fn host(text: &str) -> Result<VirtualHost, String> {
     bare_name(text)
         .and_then(|text| text.parse().map_err(reason))
         .map_err(|reason| format!("is no host: {reason}"))
+}
+
+/// Reads to whom private content goes.
+pub(super) fn audience(text: &str) -> Result<Audience, String> {
+    match text {
+        "everyone" => Ok(Audience::Everyone),
+        "this-machine" => Ok(Audience::ThisMachine),
+        _ => Err("is neither \"everyone\" nor \"this-machine\"".to_owned()),
+    }
+}
+
+/// Reads which repositories a rule is for.
+pub(super) fn repository_pattern(text: &str) -> Result<RepositoryPattern, String> {
+    text.parse().map_err(|error| {
+        format!(
+            "{error}: write the names of repositories, as in team/app or team/** for all below team"
+        )
+    })
+}
+
+/// Reads the name of a user. With ':', nobody could tell where the password begins (RFC 7617).
+pub(super) fn username(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(':') || text.contains(char::is_control) {
+        return Err("is no user: it can have neither ':' nor line breaks".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads the name of a variable: any text, since what is wrong with it is that no variable has it. That is said without
+/// repeating it, for it could be a password that somebody put there.
+pub(super) fn variable(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// Reads the name of a credential helper.
+pub(super) fn helper(text: &str) -> Result<HelperName, String> {
+    if text.starts_with("docker-credential-") {
+        return Err("is the program: leave out 'docker-credential-'".to_owned());
+    }
+    text.parse::<HelperName>()
+        .map_err(|error| error.to_string())
 }
 
 /// Passes on what is no address: said here, since the colon of `https://` would else be taken for the one of a port.

@@ -3,6 +3,7 @@
 //! The keys of `[server]`, `[cache]` and `[tags]` can also be given as variables (`LARDER_SERVER__LISTEN`), and some
 //! as flags. `deploy/larder.toml` shows all of them.
 
+mod login;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -11,6 +12,9 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub(in crate::config) use login::{
+    CredentialKeys, LoginKeys, SecretKeys, SharedLoginKeys, SourceKind,
+};
 pub(in crate::config) use upstream::{EndpointKeys, UpstreamKeys};
 
 use super::overrides::Overrides;
@@ -24,6 +28,8 @@ pub(in crate::config) struct Written {
     pub(in crate::config) server: ServerKeys,
     pub(in crate::config) cache: CacheKeys,
     pub(in crate::config) tags: TagKeys,
+    /// `[credentials]`: cannot be given as variables.
+    pub(in crate::config) logins: SharedLoginKeys,
     /// `[[upstream]]`: registries that can be reached, beside the built-in ones. Cannot be given as variables.
     pub(in crate::config) upstreams: Vec<UpstreamKeys>,
 }
@@ -38,6 +44,9 @@ impl Written {
             server: root.table("server", ServerKeys::read).unwrap_or_default(),
             cache: root.table("cache", CacheKeys::read).unwrap_or_default(),
             tags: root.table("tags", TagKeys::read).unwrap_or_default(),
+            logins: root
+                .table("credentials", SharedLoginKeys::read)
+                .unwrap_or_default(),
             upstreams: root
                 .list("upstream", |value| value.into_table(UpstreamKeys::read))
                 .map_or_else(Vec::new, |list| list.value.into_iter().flatten().collect()),
@@ -50,6 +59,7 @@ impl Written {
             server: ServerKeys::read(&mut overrides.section("server")),
             cache: CacheKeys::read(&mut overrides.section("cache")),
             tags: TagKeys::read(&mut overrides.section("tags")),
+            logins: SharedLoginKeys::default(),
             upstreams: Vec::new(),
         }
     }
@@ -60,6 +70,8 @@ impl Written {
             server: self.server.over(weaker.server),
             cache: self.cache.over(weaker.cache),
             tags: self.tags.over(weaker.tags),
+            // Of overrides, neither has any.
+            logins: weaker.logins,
             upstreams: self.upstreams.into_iter().chain(weaker.upstreams).collect(),
         }
     }
