@@ -539,7 +539,7 @@ fn doors_that_can_be_open_together() {
 
 #[test]
 fn the_example_has_no_fault_and_shows_every_key() {
-    let example = include_str!("../../deploy/larder.toml");
+    let example = include_str!("../../../deploy/larder.toml");
     settings(example);
     // With the comment signs before keys and tables taken away, each key is written once at least.
     let uncommented: String = example
