@@ -11,6 +11,7 @@ mod fake_registry;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;
 mod pull;
+mod quirks;
 mod real;
 mod server;
 mod support;

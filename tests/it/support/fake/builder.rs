@@ -11,6 +11,7 @@ use super::bearer::Bearer;
 use super::content::{Abilities, Content};
 use super::fault::Fault;
 use super::quota::Quota;
+use super::request::Kind;
 use super::script::Script;
 use super::serve::{Connections, Speech, reserve};
 use super::tls::Certificates;
@@ -62,6 +63,18 @@ impl Builder {
     /// Knows a user, who gets tokens for private repositories.
     pub fn user(self, name: &str, password: &str) -> Self {
         self.access.users.set_password(name, password);
+        self
+    }
+
+    /// Lets an identity token stand for a user.
+    pub fn identity(self, name: &str, token: &str) -> Self {
+        self.access.users.accept_identity(name, token);
+        self
+    }
+
+    /// Lets everybody in who has this password, whatever name they give.
+    pub fn any_name(self, password: &str) -> Self {
+        self.access.users.accept_any_name(password);
         self
     }
 
@@ -118,6 +131,13 @@ impl Builder {
     pub fn tags_per_page(mut self, tags: usize) -> Self {
         self.abilities.tags_per_page = Some(tags);
         self
+    }
+
+    /// Keeps its blobs at another place, a content network or an object store, and redirects there with this status.
+    pub fn blobs_at(self, storage: &FakeRegistry, status: u16) -> Self {
+        let target = format!("{}/storage/{{digest}}?signature=x", storage.url());
+        self.content_of(storage)
+            .habit(Fault::on(Kind::BLOB).found().redirect(status, target))
     }
 
     /// Starts the registry on a free port.

@@ -36,6 +36,8 @@ pub struct Fault {
     headers: Vec<HeaderName>,
     /// The status of the answer that would have been given.
     answered: Option<StatusCode>,
+    /// Whether that must have been a success, whatever the effects are.
+    is_of_success: bool,
     pub(super) skip: usize,
     pub(super) limit: Option<usize>,
     pub(super) effects: Vec<Effect>,
@@ -52,6 +54,7 @@ impl Fault {
             digest: None,
             headers: Vec::new(),
             answered: None,
+            is_of_success: false,
             skip: 0,
             limit: None,
             effects: Vec::new(),
@@ -99,6 +102,12 @@ impl Fault {
         self
     }
 
+    /// Only requests that would have been answered well: those that are let in, for what is there.
+    pub fn found(mut self) -> Self {
+        self.is_of_success = true;
+        self
+    }
+
     /// Lets this many matching requests pass first.
     pub fn after(mut self, requests: usize) -> Self {
         self.skip = requests;
@@ -133,7 +142,10 @@ impl Fault {
                 .all(|name| request.headers.contains_key(name))
             && match self.answered {
                 Some(wanted) => status == wanted,
-                None => status.is_success() || self.effects.iter().any(Effect::replaces),
+                None => {
+                    let replaces = self.effects.iter().any(Effect::replaces);
+                    status.is_success() || (replaces && !self.is_of_success)
+                }
             }
     }
 

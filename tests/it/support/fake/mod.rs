@@ -26,6 +26,7 @@ mod gate;
 mod log;
 mod quota;
 mod referrers;
+mod registries;
 mod request;
 mod script;
 mod serve;
