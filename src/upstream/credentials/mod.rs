@@ -7,6 +7,14 @@
 pub mod secret;
 pub mod settings;
 
+mod auth_file;
+mod breaker;
+mod credential_helper;
+mod secret_file;
+mod server_name;
+mod stamp;
+mod watched;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -56,6 +64,26 @@ pub(super) enum LoginSecret {
     },
     /// A token for the registry itself: shown as it is, as a Bearer token.
     RegistryToken(Secret),
+}
+
+impl LoginSecret {
+    /// The user that stands for none where what follows is an identity token.
+    const TOKEN_USER: &str = "<token>";
+
+    /// Takes a user and a password as files and helpers have them; `None` when there is neither.
+    fn of_pair(username: &str, password: &str) -> Option<Self> {
+        match (username, password) {
+            ("", "") => None,
+            (Self::TOKEN_USER, token) => Some(Self::IdentityToken {
+                username: None,
+                token: Secret::new(token),
+            }),
+            (username, password) => Some(Self::Password {
+                username: username.into(),
+                password: Secret::new(password),
+            }),
+        }
+    }
 }
 
 /// A login that may be used now.

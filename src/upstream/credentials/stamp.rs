@@ -1,0 +1,58 @@
+//! Whether a file has changed, by what the file system says about it.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
+/// What is different after a file was written, replaced, or a link on the way to it was changed: Kubernetes swaps links.
+///
+/// Times are as coarse as the kernel's tick: who writes twice within one of them may leave the same stamp.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// Takes the stamp of a file, links followed.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_stamp_follows_links_and_tells_files_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let stamp = |name: &str| Stamp::of(&fs::metadata(path(name)).unwrap());
+        for version in ["one", "two"] {
+            fs::create_dir(path(version)).unwrap();
+            fs::write(path(version).join("password"), "same").unwrap();
+        }
+        symlink("one", path("data")).unwrap();
+        symlink("data/password", path("password")).unwrap();
+        let before = stamp("password");
+        assert_eq!(stamp("password"), before);
+        symlink("two", path("new")).unwrap();
+        fs::rename(path("new"), path("data")).unwrap();
+        assert_ne!(stamp("password"), before);
+        assert_eq!(stamp("one/password"), before);
+        fs::write(path("one/password"), "longer").unwrap();
+        assert_ne!(stamp("one/password"), before);
+    }
+}
