@@ -7,11 +7,14 @@
 pub mod secret;
 pub mod settings;
 
+mod accounts;
 mod auth_file;
 mod breaker;
 mod credential_helper;
+mod helper_answers;
 mod secret_file;
 mod server_name;
+mod source;
 mod stamp;
 mod watched;
 
@@ -23,7 +26,13 @@ use tokio::time::Instant;
 pub use secret::Secret;
 pub use settings::{CredentialSettings, CredentialSource, HelperName, SecretSource};
 
-use crate::oci::RepositoryName;
+use self::accounts::{Accounts, Novelty, Place};
+use self::credential_helper::Helpers;
+use self::helper_answers::HelperAnswers;
+use self::server_name::ServerName;
+use self::source::{Known, Offer, Says, Source};
+use self::watched::Recency;
+use crate::oci::{RepositoryName, RepositoryPattern};
 use crate::runtime::Tasks;
 
 /// Which login this is, for records, logs and metrics. It stays the same when the password changes, and holds no secret.
@@ -112,35 +121,171 @@ pub(super) enum Standing {
     },
 }
 
-/// The logins of one endpoint.
+/// The logins of one endpoint. They are read when they are needed, and again when they change.
 #[derive(Debug)]
-pub(super) struct Keyring {}
+pub(super) struct Keyring {
+    inner: Arc<Inner>,
+    tasks: Tasks,
+}
+
+#[derive(Debug)]
+struct Inner {
+    sources: Vec<(RepositoryPattern, Source)>,
+    accounts: Accounts,
+}
+
+/// How a login is, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialReport {
+    /// Which login.
+    pub identity: LoginIdentity,
+    /// How it is.
+    pub state: CredentialState,
+}
+
+/// How a login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CredentialState {
+    /// Nothing speaks against it.
+    Usable,
+    /// Nobody needed it yet, or its source knows no login.
+    Unknown,
+    /// It was refused and left alone, and not accepted since.
+    Suspended,
+    /// It cannot be read.
+    Unreadable,
+}
 
 impl Keyring {
     /// Takes the logins in their order. `server` is what files and helpers know the registry by: `host[:port]`, or
-    /// `docker.io`.
-    pub(super) fn new(_settings: Vec<CredentialSettings>, _server: &str, _tasks: Tasks) -> Self {
-        Self {}
+    /// `docker.io`. No helper is asked for another.
+    pub(super) fn new(settings: Vec<CredentialSettings>, server: &str, tasks: Tasks) -> Self {
+        Self::with_helpers(settings, server, Helpers::from_environment(), tasks)
+    }
+
+    /// Does the same, with the helpers that are given.
+    fn with_helpers(
+        settings: Vec<CredentialSettings>,
+        server: &str,
+        helpers: Helpers,
+        tasks: Tasks,
+    ) -> Self {
+        let named = ServerName::parse(server);
+        let helpers = named.map(|named| {
+            let answers = HelperAnswers::new(helpers, named.clone(), tasks.clone());
+            (named, Arc::new(answers))
+        });
+        let helpers = helpers.as_ref().map(|(named, helpers)| (named, helpers));
+        let sources = settings.into_iter().map(|settings| {
+            let source = Source::open(settings.source, helpers, &tasks);
+            (settings.repositories, source)
+        });
+        let inner = Inner {
+            sources: sources.collect(),
+            accounts: Accounts::new(server),
+        };
+        Self {
+            inner: Arc::new(inner),
+            tasks,
+        }
     }
 
     /// Returns which login is for a repository, whether it may be used now or not: the first that matches and exists.
     /// Waits only as long as nothing is known of a source, for a file or a helper.
-    pub(super) async fn identity(&self, _repository: &RepositoryName) -> Option<LoginIdentity> {
+    pub(super) async fn identity(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
+        for (_, source) in self.inner.sources_of(repository) {
+            match source.identity(repository).await {
+                Says::Nothing => {}
+                Says::Anonymous => return None,
+                Says::Login(Offer { identity, .. }) | Says::Unreadable(identity, _) => {
+                    return Some(identity);
+                }
+            }
+        }
         None
     }
 
-    /// Returns what to show for a repository.
-    pub(super) async fn standing(&self, _repository: &RepositoryName) -> Standing {
+    /// Returns what to show for a repository. Files are looked at, at most once a second; helpers that were not asked
+    /// for an hour are run.
+    pub(super) async fn standing(&self, repository: &RepositoryName) -> Standing {
+        for (number, source) in self.inner.sources_of(repository) {
+            match source.says(repository, Recency::Recent).await {
+                Says::Nothing => {}
+                Says::Anonymous => return Standing::Nobody,
+                Says::Unreadable(identity, problem) => {
+                    return Standing::Unreadable { identity, problem };
+                }
+                Says::Login(offer) => {
+                    let place = Place {
+                        source: number,
+                        repository: repository.clone(),
+                    };
+                    return self.inner.accounts.admit(&offer, &place, Instant::now());
+                }
+            }
+        }
         Standing::Nobody
     }
 
     /// Takes down that a login was refused: the registry or its token service says that user or password are wrong, not
     /// that it may not read something. Returns another secret of the same login to try at once, if there is one: the next
     /// password, or what the helper or file says by now. Without one, the login may be suspended.
-    pub(super) async fn refused(&self, _login: &Login) -> Option<Login> {
-        None
+    ///
+    /// It is taken down when the future is dropped, too.
+    pub(super) async fn refused(&self, login: &Login) -> Option<Login> {
+        let (inner, login) = (self.inner.clone(), login.clone());
+        let refused = self
+            .tasks
+            .spawn("refused login", async move { inner.refused(&login).await });
+        refused.await.ok().flatten()
     }
 
     /// Takes down that a login was accepted.
-    pub(super) fn accepted(&self, _login: &Login) {}
+    pub(super) fn accepted(&self, login: &Login) {
+        self.inner.accounts.accepted(login);
+    }
+
+    /// Returns how each login is, as far as that is known without waiting.
+    pub(super) fn report(&self) -> Vec<CredentialReport> {
+        let sources = self.inner.sources.iter();
+        let known = sources.filter_map(|(_, source)| source.known());
+        let reports = known.map(|(identity, known)| CredentialReport {
+            state: match known {
+                Known::Nothing => CredentialState::Unknown,
+                Known::Unreadable => CredentialState::Unreadable,
+                Known::Secrets(secrets) => {
+                    if self.inner.accounts.is_suspended(identity, &secrets) {
+                        CredentialState::Suspended
+                    } else {
+                        CredentialState::Usable
+                    }
+                }
+            },
+            identity: identity.clone(),
+        });
+        reports.collect()
+    }
+}
+
+impl Inner {
+    /// Returns the sources for a repository, with their numbers.
+    fn sources_of(&self, repository: &RepositoryName) -> impl Iterator<Item = (usize, &Source)> {
+        let sources = self.sources.iter().enumerate();
+        sources
+            .filter(|(_, (repositories, _))| repositories.matches(repository))
+            .map(|(number, (_, source))| (number, source))
+    }
+
+    async fn refused(&self, login: &Login) -> Option<Login> {
+        let (place, novelty) = self.accounts.note(login)?;
+        let recency = match novelty {
+            Novelty::New => Recency::Now,
+            Novelty::Echo => Recency::Recent,
+        };
+        let (_, source) = self.sources.get(place.source)?;
+        match source.says(&place.repository, recency).await {
+            Says::Nothing | Says::Anonymous | Says::Unreadable(..) => None,
+            Says::Login(offer) => self.accounts.another(login, &offer, &place, Instant::now()),
+        }
+    }
 }

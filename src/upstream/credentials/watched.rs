@@ -30,6 +30,15 @@ pub(super) enum Reading<T> {
     Value(T),
 }
 
+/// What it means that there is no file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// That it says nothing.
+    Fine,
+    /// That it cannot be read.
+    Problem,
+}
+
 /// How new a reading has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recency {
@@ -49,6 +58,7 @@ pub(super) struct Watched<T> {
 
 struct Inner<T> {
     path: PathBuf,
+    absence: Absence,
     limit: usize,
     parse: Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>,
     state: Mutex<State<T>>,
@@ -90,12 +100,14 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
     /// people and have no secret in them.
     pub(super) fn new(
         path: &Path,
+        absence: Absence,
         limit: usize,
         parse: impl Fn(&[u8]) -> Result<T, String> + Send + Sync + 'static,
         tasks: &Tasks,
     ) -> Self {
         let inner = Inner {
             path: path.to_owned(),
+            absence,
             limit,
             parse: Box::new(parse),
             state: Mutex::new(State {
@@ -122,14 +134,14 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
             match recency {
                 Recency::Known => {
                     let known = self.known();
-                    if let Some((look, _)) = self.look_if_due()
+                    if let Some(look) = self.look_if_due()
                         && known.is_none()
                     {
                         look.await;
                     }
                 }
                 Recency::Recent => {
-                    if let Some((look, _)) = self.look_if_due() {
+                    if let Some(look) = self.look_if_due() {
                         look.await;
                     }
                 }
@@ -153,13 +165,15 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
         })
     }
 
-    /// Looks at the file, unless that was done a moment ago.
-    fn look_if_due(&self) -> Option<(Look, bool)> {
-        let is_due = match &self.inner.state().known {
-            Some(known) => known.looked.elapsed() >= Self::LOOK_COUNTS,
-            None => true,
+    /// Looks at the file, unless that was done a moment ago. Joins who is about to know more.
+    fn look_if_due(&self) -> Option<Look> {
+        let is_due = {
+            let state = self.inner.state();
+            let looked = state.known.as_ref().map(|known| known.looked);
+            let is_old = looked.is_none_or(|looked| looked.elapsed() >= Self::LOOK_COUNTS);
+            is_old || state.look.is_some()
         };
-        is_due.then(|| self.look())
+        is_due.then(|| self.look().0)
     }
 
     /// Looks at the file, or joins who does. Returns whether it was begun here.
@@ -212,7 +226,13 @@ impl<T> Inner<T> {
             .and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = match opened {
             Ok(opened) => opened,
-            Err(error) if is_absence(&error) => return Found::Other(Reading::Absent, None),
+            Err(error) if is_absence(&error) => {
+                let reading = match self.absence {
+                    Absence::Fine => Reading::Absent,
+                    Absence::Problem => Reading::Unreadable(self.problem("does not exist")),
+                };
+                return Found::Other(reading, None);
+            }
             Err(error) => {
                 let problem = self.problem(format_args!("cannot be read: {error}"));
                 return Found::Other(Reading::Unreadable(problem), None);
