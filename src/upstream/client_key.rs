@@ -126,3 +126,51 @@ fn stamps(files: &ClientCertificate) -> Stamps {
         stamp(fs::metadata(&files.key_file)),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::crypto::aws_lc_rs;
+
+    use super::*;
+
+    fn pair(name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_string()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_pair_takes_over_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ClientCertificate {
+            cert_file: folder.path().join("cert"),
+            key_file: folder.path().join("key"),
+        };
+        let (certificate, key) = pair("old.test");
+        fs::write(&files.cert_file, certificate).unwrap();
+        fs::write(&files.key_file, key).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let kept = ClientKey::open(files.clone(), provider).unwrap();
+        let old = kept.current();
+        let (certificate, key) = pair("longer-than-the-old.test");
+        fs::write(&files.cert_file, certificate).unwrap();
+        // Not looked at yet, and then half of a pair.
+        assert!(Arc::ptr_eq(&old, &kept.current()));
+        tokio::time::advance(ClientKey::LOOK_EVERY).await;
+        assert!(Arc::ptr_eq(&old, &kept.current()));
+        fs::remove_file(&files.key_file).unwrap();
+        tokio::time::advance(ClientKey::LOOK_EVERY).await;
+        assert!(Arc::ptr_eq(&old, &kept.current()));
+        fs::write(&files.key_file, key).unwrap();
+        tokio::time::advance(ClientKey::LOOK_EVERY).await;
+        let new = kept.current();
+        assert_ne!(old.cert, new.cert);
+        // Nothing changed, nothing is read.
+        tokio::time::advance(ClientKey::LOOK_EVERY).await;
+        assert!(Arc::ptr_eq(&new, &kept.current()));
+    }
+}

@@ -1,8 +1,11 @@
 //! The behaviour of the room, against registries on loopback.
 
+mod egress;
+mod http2;
 mod jumps;
 mod listing;
 mod manifests;
+mod places;
 mod redirects;
 mod server;
 mod tls;
@@ -16,7 +19,7 @@ use std::time::Duration;
 
 use super::settings::{Egress, EndpointSettings, Limits, Parts, Settings};
 use super::{
-    BlobTransfer, EndpointUrl, FetchedManifest, Metrics, Schedule, TransferRange, Upstream,
+    BlobTransfer, EndpointUrl, FetchedManifest, Metrics, Schedule, SetupError, TransferRange, Upstream,
     UpstreamError, Upstreams,
 };
 use crate::oci::{Algorithm, Digest, Measurer, Reference, RepositoryName, VariantClass};
@@ -34,21 +37,35 @@ fn quick() -> Limits {
 /// Makes an upstream of endpoints, with a file of certificates for all of them.
 fn upstream_with(endpoints: &[String], limits: Limits, ca_file: Option<PathBuf>) -> Arc<Upstream> {
     let endpoints = endpoints.iter().map(|url| {
-        let mut endpoint = EndpointSettings::from(url.parse::<EndpointUrl>().unwrap());
+        let mut endpoint = endpoint(url);
         endpoint.tls.ca_file = ca_file.clone();
         endpoint
     });
-    let settings = Settings::new("up.test".parse().unwrap(), endpoints.collect());
+    upstream_of(endpoints.collect(), limits, Egress::default()).unwrap()
+}
+
+/// Settings with nothing but an address.
+fn endpoint(url: &str) -> EndpointSettings {
+    url.parse::<EndpointUrl>().unwrap().into()
+}
+
+/// Makes an upstream of endpoints that are reached in this way.
+fn upstream_of(
+    endpoints: Vec<EndpointSettings>,
+    limits: Limits,
+    egress: Egress,
+) -> Result<Arc<Upstream>, SetupError> {
+    let settings = Settings::new("up.test".parse().unwrap(), endpoints);
     let parts = Parts {
         limits,
         metrics: Metrics::default(),
-        egress: Egress::default(),
+        egress,
         clock: Clock::system(),
         tasks: Tasks::new(),
         instance: InstanceId::random(),
     };
-    let upstreams = Upstreams::new(vec![settings], parts).unwrap();
-    upstreams.get(&"up.test".parse().unwrap()).unwrap()
+    let upstreams = Upstreams::new(vec![settings], parts)?;
+    Ok(upstreams.get(&"up.test".parse().unwrap()).unwrap())
 }
 
 fn upstream(endpoints: &[String]) -> Arc<Upstream> {

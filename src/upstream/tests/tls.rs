@@ -1,4 +1,4 @@
-//! Encrypted registries: whom we trust, and that nothing leaves the encryption.
+//! Encrypted registries: whom we trust, what we show, and that nothing leaves the encryption.
 
 use std::sync::Arc;
 
@@ -6,24 +6,31 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::server::{Registry, Reply};
 use super::*;
-use crate::upstream::{Phase, TrustRule};
+use crate::upstream::{ClientCertificate, Phase, TlsError, TrustRule};
 
 /// An acceptor of connections, and the file of the certificate that vouches for it.
-struct Identity {
-    acceptor: TlsAcceptor,
-    ca_file: PathBuf,
+pub(super) struct Identity {
+    pub(super) acceptor: TlsAcceptor,
+    pub(super) ca_file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
-fn identity(protocols: &[&[u8]]) -> Identity {
+pub(super) fn identity(protocols: &[&[u8]]) -> Identity {
+    identity_asking(protocols, WebPkiClientVerifier::no_client_auth())
+}
+
+/// Lets in whom a verifier lets in.
+fn identity_asking(protocols: &[&[u8]], clients: Arc<dyn ClientCertVerifier>) -> Identity {
     let key = KeyPair::generate().unwrap();
     let names = vec!["127.0.0.1".to_string()];
     let certificate = CertificateParams::new(names)
@@ -37,7 +44,7 @@ fn identity(protocols: &[&[u8]]) -> Identity {
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(
             vec![certificate.der().clone()],
             PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
@@ -142,4 +149,138 @@ async fn http2_is_spoken_where_it_is_offered() {
         assert_eq!(answer.unwrap(), "HTTP/2.0");
     }
     server.abort();
+}
+
+/// Writes a new certificate of ours and its key into a folder.
+fn write_client(folder: &std::path::Path) -> (ClientCertificate, rcgen::Certificate) {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["client.test".to_string()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
+    let files = ClientCertificate {
+        cert_file: folder.join("client.cert"),
+        key_file: folder.join("client.key"),
+    };
+    std::fs::write(&files.cert_file, certificate.pem()).unwrap();
+    std::fs::write(&files.key_file, key.serialize_pem()).unwrap();
+    (files, certificate)
+}
+
+/// Demands this certificate.
+fn demanding(certificate: &rcgen::Certificate) -> Identity {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.der().clone()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    identity_asking(&[], verifier.build().unwrap())
+}
+
+#[tokio::test]
+async fn our_certificate_is_shown_to_the_endpoint_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, certificate) = write_client(folder.path());
+    let (own, other) = (demanding(&certificate), demanding(&certificate));
+    let elsewhere = Registry::start_tls(other.acceptor, |_| Reply::ok("x")).await;
+    let location = elsewhere.url() + "/x";
+    let registry = Registry::start_tls(own.acceptor, move |seen| match seen.header("accept") {
+        Some("*/*") => Reply::status(307).header("Location", &location),
+        _ => Reply::ok("{}"),
+    })
+    .await;
+    // Both are trusted.
+    let both = [&own.ca_file, &other.ca_file].map(|file| std::fs::read(file).unwrap());
+    let ca_file = folder.path().join("ca.pem");
+    std::fs::write(&ca_file, both.concat()).unwrap();
+    let mut settings = endpoint(&registry.url());
+    settings.tls.ca_file = Some(ca_file);
+    let stranger = upstream_of(vec![settings.clone()], quick(), Egress::default()).unwrap();
+    let error = get(&stranger).await.unwrap_err();
+    assert!(
+        matches!(error, UpstreamError::Unreachable { .. }),
+        "{error}"
+    );
+    assert_eq!(registry.seen().len(), 0);
+    settings.tls.client = Some(files);
+    let known = upstream_of(vec![settings], quick(), Egress::default()).unwrap();
+    assert_eq!(get(&known).await.unwrap(), "{}");
+    let error = transfer(&known, b"x", TransferRange::WHOLE, None)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, UpstreamError::Unreachable { .. }),
+        "{error}"
+    );
+    assert!(elsewhere.connections() > 0);
+    assert_eq!(elsewhere.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn skipped_verification_is_for_the_endpoint_alone() {
+    let (own, other) = (identity(&[]), identity(&[]));
+    let elsewhere = Registry::start_tls(other.acceptor, |_| Reply::ok("x")).await;
+    let location = elsewhere.url() + "/x";
+    let registry = Registry::start_tls(own.acceptor, move |seen| {
+        match (seen.header("accept"), seen.target.contains("/secret/")) {
+            (Some("*/*"), _) => Reply::status(307).header("Location", &location),
+            (_, true) => {
+                let value = format!(r#"Bearer realm="{location}""#);
+                Reply::status(401).header("WWW-Authenticate", &value)
+            }
+            (_, false) => Reply::ok("{}"),
+        }
+    })
+    .await;
+    let mut settings = endpoint(&registry.url());
+    settings.tls.skips_verification = true;
+    let upstream = upstream_of(vec![settings], quick(), Egress::default()).unwrap();
+    assert_eq!(get(&upstream).await.unwrap(), "{}");
+    let redirected = transfer(&upstream, b"x", TransferRange::WHOLE, None).await;
+    let token = manifest_of(&upstream, "secret").await;
+    for error in [redirected.err(), token.err()] {
+        let error = error.unwrap();
+        let is_about_certificate = !error.is_passing();
+        let is_elsewhere = elsewhere.url().ends_with(match &error {
+            UpstreamError::Unreachable { host, .. } => &**host,
+            other => panic!("{other}"),
+        });
+        assert!(is_about_certificate && is_elsewhere, "{error}");
+    }
+    assert_eq!(elsewhere.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, _) = write_client(folder.path());
+    let made = |files: &ClientCertificate| {
+        let mut settings = endpoint("https://r.test");
+        settings.tls.client = Some(files.clone());
+        match upstream_of(vec![settings], quick(), Egress::default()) {
+            Err(SetupError::Tls(error)) => Err(error),
+            Err(other) => panic!("{other}"),
+            Ok(_) => Ok(()),
+        }
+    };
+    made(&files).unwrap();
+    let missing = folder.path().join("missing");
+    let without_key = ClientCertificate {
+        key_file: missing.clone(),
+        ..files.clone()
+    };
+    let error = made(&without_key).unwrap_err();
+    assert!(matches!(&error, TlsError::Key { path, .. } if *path == missing));
+    let without_certificate = ClientCertificate {
+        cert_file: missing.clone(),
+        ..files.clone()
+    };
+    let error = made(&without_certificate).unwrap_err();
+    assert!(matches!(&error, TlsError::File { path, .. } if *path == missing));
+    std::fs::write(
+        &files.key_file,
+        KeyPair::generate().unwrap().serialize_pem(),
+    )
+    .unwrap();
+    let error = made(&files).unwrap_err();
+    assert!(matches!(error, TlsError::Pair { .. }), "{error}");
 }
