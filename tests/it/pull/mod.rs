@@ -3,6 +3,7 @@
 mod addressing;
 mod blobs;
 mod budgets;
+mod egress;
 mod errors;
 mod headers;
 mod lies;

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 pub mod client;
 pub mod fake;
+pub mod forward;
 pub mod image;
 pub mod proxy;
 
 pub use client::{Client, Ending, Reply};
 pub use fake::{Bearer, FakeRegistry, Fault, Gate, Kind, Progress};
-pub use image::{Image, Index, PushedIndex, noise};
+pub use forward::ForwardProxy;
+pub use image::{Image, Index, PushedImage, PushedIndex, noise};
 pub use proxy::TestProxy;
 
 /// How long a test waits for anything. Far longer than what it waits for takes, so that only a mistake reaches it.

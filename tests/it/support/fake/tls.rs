@@ -1,4 +1,5 @@
-//! Certificates of a fake registry: an authority of its own, and a certificate for the loopback address.
+//! Certificates of a fake registry: an authority of its own, and a certificate for the loopback address and for names
+//! that only a proxy knows.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ impl Certificates {
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =
             CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+        let names = ["127.0.0.1", "localhost", "*.test.example"].map(String::from);
         let key = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new(names)
             .unwrap()
