@@ -48,11 +48,11 @@ pub struct EndpointSettings {
     /// What is trusted there, and what we show.
     pub tls: TlsSettings,
     /// Whether it is asked without encryption when it does not speak TLS or refuses the connection. Never after a wrong
-    /// certificate.
+    /// certificate. Whoever is on the way can bring that about, and then see our logins.
     pub falls_back_to_http: bool,
     /// Where its API is.
     pub api_path: ApiPath,
-    /// What it is asked for.
+    /// What it is asked for. The last endpoint is for everything.
     pub scope: EndpointScope,
     /// Its own logins. Those of the upstream are for the last endpoint, in front of these.
     pub credentials: Vec<CredentialSettings>,
@@ -63,13 +63,14 @@ pub struct EndpointSettings {
 pub struct TlsSettings {
     /// Certificates (PEM) that are trusted, besides those of the system.
     pub ca_file: Option<PathBuf>,
-    /// The certificate that we show when we are asked for one.
+    /// The certificate that we show when the endpoint asks for one, and nobody else.
     pub client: Option<ClientCertificate>,
-    /// Whether any certificate is taken. Whoever is on the way can then say where a tag leads, and see our logins.
+    /// Whether any certificate of the endpoint itself is taken. Whoever is on the way can then say where a tag leads, and
+    /// see our logins.
     pub skips_verification: bool,
 }
 
-/// A certificate of ours.
+/// A certificate of ours. The files are read again when they change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The certificate and those that vouch for it (PEM).
@@ -121,7 +122,8 @@ impl From<EndpointUrl> for EndpointSettings {
     }
 }
 
-/// The proxies through which registries are reached, as the usual variables name them. None by default.
+/// The proxies through which registries are reached, as the usual variables name them. None by default. This machine
+/// itself (localhost and its addresses) is always reached directly.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Egress {
     /// For `http://` (`http_proxy`). A URL, perhaps with a user and a password.

@@ -75,7 +75,7 @@ enum NameClass {
 }
 
 impl NameClass {
-    /// The domains that are no part of the public tree (RFC 6761, RFC 6762, RFC 8375, and `.internal` of ICANN).
+    /// The domains that are no part of the public tree: RFC 6761, RFC 6762, ICANN, RFC 8375, and what routers use.
     const LOCAL: [&str; 6] = [
         "localhost",
         "local",
@@ -99,12 +99,13 @@ impl NameClass {
             return Self::Disguise;
         }
         let is_below = |domain: &&str| {
-            let above = host.strip_suffix(*domain);
+            let above = host.strip_suffix(domain);
             above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
         };
-        match !host.contains('.') || Self::LOCAL.iter().any(|domain| is_below(&domain)) {
-            true => Self::Local,
-            false => Self::Global,
+        if !host.contains('.') || Self::LOCAL.iter().any(is_below) {
+            Self::Local
+        } else {
+            Self::Global
         }
     }
 }
