@@ -1,10 +1,13 @@
 //! What can be written on the command line.
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::image_name::ImageName;
+use super::inspect::PlatformName;
 use crate::config::Flags;
 
 /// A caching pull-through proxy for container registries.
@@ -46,7 +49,11 @@ Configuration:
 Exit codes:
   0  all went well
   1  something failed while running
-  2  the configuration or the command line is wrong";
+  2  the configuration or the command line is wrong
+  3  tags, inspect: the registry is not configured, or cannot be found or reached
+  4  tags, inspect: the repository does not exist, or may not be seen
+  5  tags, inspect: the tag, the digest or the platform does not exist
+  6  tags, inspect: the registry refused the login";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -59,7 +66,36 @@ pub(super) enum Command {
             and key, or the variable or flag. Nothing is started and nothing is asked over the network."
     )]
     Check(CheckArguments),
+    /// Lists the tags of a repository, straight from its registry.
+    #[command(after_long_help = TAGS_HELP)]
+    Tags(TagsArguments),
+    /// Describes an image or artifact, straight from its registry.
+    #[command(after_long_help = INSPECT_HELP)]
+    Inspect(InspectArguments),
 }
+
+const TAGS_HELP: &str = "\
+Versions come first, the newest at the top, then all other tags by alphabet. Numbers are compared as
+numbers, and what came before a version (1.2.3-rc.1) stands below it.
+
+No server has to run, and nothing is kept: this asks with the configuration and the logins that
+`larder serve` uses, and so tells whether they work. The JSON has the keys registry, repository
+and tags. `larder --help` has the exit codes.";
+
+const INSPECT_HELP: &str = "\
+No server has to run, and nothing is kept: this asks with the configuration and the logins that
+`larder serve` uses, and so tells whether they work. What is shown was checked against its digest.
+
+The JSON has these keys; sizes are in bytes, and null stands for what is not there:
+  registry, repository, login, tag, digest, media_type, size_bytes, annotations
+  platforms    of an index: os, architecture, variant, media_type, digest, size_bytes
+  image        digest, media_type, size_bytes, artifact_type, annotations, config_media_type,
+               layers (media_type, digest, size_bytes), layers_size_bytes, and
+               config: created, author, os, architecture, variant, user, entrypoint, cmd, env,
+               working_dir, exposed_ports, labels, history_length
+  referrers    artifact_type, media_type, digest, size_bytes; null when they could not be asked for
+
+`larder --help` has the exit codes.";
 
 /// The flags of `larder serve`.
 #[derive(Args, Debug)]
@@ -90,9 +126,52 @@ pub(super) struct CheckArguments {
     config: ConfigArguments,
 }
 
+/// The flags of `larder tags`.
+#[derive(Args, Debug)]
+pub(super) struct TagsArguments {
+    /// The repository, as behind larder's address in `docker pull`: alpine, ghcr.io/org/app.
+    pub(super) image: ImageName,
+    /// Shows the first so many tags. All are read all the same, since registries do not sort them.
+    #[arg(long, value_name = "COUNT")]
+    pub(super) limit: Option<NonZeroUsize>,
+    /// How to show them: one a line, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+}
+
+/// The flags of `larder inspect`.
+#[derive(Args, Debug)]
+pub(super) struct InspectArguments {
+    /// The image, as behind larder's address in `docker pull`: alpine:3.20, ghcr.io/org/app@sha256:….
+    ///
+    /// A digest counts before a tag; without both, the tag is latest.
+    pub(super) image: ImageName,
+    /// Which image of an index to describe, as os/architecture[/variant].
+    ///
+    /// Default: the one for this machine, else for linux/amd64, else the first.
+    #[arg(long, value_name = "PLATFORM")]
+    pub(super) platform: Option<PlatformName>,
+    /// How to show it: as a table, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    pub(super) config: ConfigArguments,
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people.
+    Table,
+    /// For machines.
+    Json,
+}
+
 /// The flags of every command that reads the configuration.
 #[derive(Args, Debug)]
-struct ConfigArguments {
+pub(super) struct ConfigArguments {
     /// The configuration file; it has to exist.
     ///
     /// Default: $LARDER_CONFIG, else ./larder.toml, else /etc/larder/larder.toml, else none.
@@ -112,8 +191,14 @@ impl From<ServeArguments> for Flags {
 
 impl From<CheckArguments> for Flags {
     fn from(arguments: CheckArguments) -> Self {
+        arguments.config.into()
+    }
+}
+
+impl From<ConfigArguments> for Flags {
+    fn from(arguments: ConfigArguments) -> Self {
         Self {
-            config: arguments.config.config,
+            config: arguments.config,
             ..Self::default()
         }
     }

@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::addressing::{Alias, VirtualHost};
 use crate::cache::freshness::Freshness;
 use crate::config::{self, Flags, Loaded, Settings, Surroundings};
+use crate::telemetry::log::LogLevel;
 use crate::upstream::{self, EndpointSettings};
 
 /// Reads the configuration and prints what it means.
@@ -17,7 +18,7 @@ pub(super) fn check(
     output: &mut Output,
 ) -> Result<(), Failure> {
     let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
-    log_settings(surroundings)?;
+    log_settings(surroundings, LogLevel::default())?;
     output.data(&report(&loaded));
     Ok(())
 }

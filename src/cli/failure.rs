@@ -8,6 +8,8 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use super::printable;
+use super::trouble::Trouble;
 use crate::config::Faults;
 use crate::store::StoreError;
 
@@ -20,6 +22,14 @@ pub(super) enum Exit {
     Failed,
     /// The configuration or the command line is wrong.
     Misused,
+    /// The registry is not configured, or cannot be found or reached.
+    NoRegistry,
+    /// The repository is not there, or may not be seen.
+    NoRepository,
+    /// The tag, the digest or the platform is not there.
+    NoReference,
+    /// The registry refused the login.
+    LoginRefused,
 }
 
 impl From<Exit> for ExitCode {
@@ -28,6 +38,10 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Misused => Self::from(2),
+            Exit::NoRegistry => Self::from(3),
+            Exit::NoRepository => Self::from(4),
+            Exit::NoReference => Self::from(5),
+            Exit::LoginRefused => Self::from(6),
         }
     }
 }
@@ -39,8 +53,16 @@ pub(super) enum Failure {
     Configured(Faults),
     /// Something else that was asked for is wrong.
     Misused(anyhow::Error),
+    /// A registry did not give what was asked for.
+    Visiting(Box<Trouble>),
     /// It failed while running.
     Running(anyhow::Error),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Visiting(Box::new(trouble))
+    }
 }
 
 /// Where larder could not listen: the context of the error that says why.
@@ -69,6 +91,7 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::Configured(_) | Self::Misused(_) => Exit::Misused,
+            Self::Visiting(trouble) => trouble.exit(),
             Self::Running(_) => Exit::Failed,
         }
     }
@@ -85,16 +108,31 @@ impl fmt::Display for Failure {
                     "{faults}\nerror: the configuration has {count} fault{plural}"
                 );
             }
+            Self::Visiting(trouble) => {
+                let hint = trouble.hint().map(Cow::Owned);
+                return told(f, anyhow::Chain::new(&**trouble), hint);
+            }
             Self::Misused(error) | Self::Running(error) => error,
         };
-        write!(f, "error: {error}")?;
-        for cause in error.chain().skip(1) {
-            write!(f, "\n  because: {cause}")?;
-        }
-        match hint(error) {
-            Some(hint) => write!(f, "\nhint: {hint}"),
-            None => Ok(()),
-        }
+        told(f, error.chain(), hint(error))
+    }
+}
+
+/// Tells an error, its causes and what to do. Some of the words are those of other hosts.
+fn told(
+    f: &mut fmt::Formatter<'_>,
+    mut chain: anyhow::Chain<'_>,
+    hint: Option<Cow<'_, str>>,
+) -> fmt::Result {
+    if let Some(error) = chain.next() {
+        write!(f, "error: {}", printable::line(&error.to_string()))?;
+    }
+    for cause in chain {
+        write!(f, "\n  because: {}", printable::line(&cause.to_string()))?;
+    }
+    match hint {
+        Some(hint) => write!(f, "\nhint: {hint}"),
+        None => Ok(()),
     }
 }
 

@@ -1,16 +1,22 @@
 //! The command line: reads what is asked for, does it, and says what came of it. One file a command.
 //!
 //! Exit codes: 0 when all went well, 1 when something failed while running, 2 when the configuration or the command
-//! line is wrong.
+//! line is wrong. Commands that look at registries have more of them (`trouble.rs`).
 
 mod args;
 mod assembly;
 mod check;
 mod failure;
+mod image_name;
+mod inspect;
 mod output;
+mod printable;
 pub mod serve;
+mod tags;
 #[cfg(test)]
 mod tests;
+mod trouble;
+mod visit;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -18,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::config::Surroundings;
-use crate::telemetry::log::{LogOutput, LogSettings};
+use crate::telemetry::log::{LogLevel, LogOutput, LogSettings};
 use args::{Arguments, Command};
 use failure::{Exit, Failure};
 use output::Output;
@@ -50,6 +56,8 @@ fn run(
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments.into(), surroundings),
         Command::Check(arguments) => check::check(&arguments.into(), surroundings, output),
+        Command::Tags(arguments) => tags::tags(arguments, surroundings, output),
+        Command::Inspect(arguments) => inspect::inspect(arguments, surroundings, output),
     };
     match done {
         Ok(()) => Exit::Done,
@@ -61,10 +69,10 @@ fn run(
 }
 
 /// Reads the level of the log from the environment.
-fn log_settings(surroundings: &Surroundings) -> Result<LogSettings, Failure> {
+fn log_settings(surroundings: &Surroundings, usual: LogLevel) -> Result<LogSettings, Failure> {
     let variable = |name: &str| {
         let value = surroundings.variable(name)?;
         Some(value.to_string_lossy().into_owned())
     };
-    LogSettings::read(variable, LogOutput::of_standard_error()).map_err(Failure::misused)
+    LogSettings::read(variable, LogOutput::of_standard_error(), usual).map_err(Failure::misused)
 }

@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::{check, log_settings};
 use crate::config::{self, Flags, Surroundings};
 use crate::runtime::shutdown::StopSignals;
-use crate::telemetry::log;
+use crate::telemetry::log::{self, LogLevel};
 
 /// How many threads do blocking work at most: files and hashes. More would wait for the same disks and cores, and
 /// each holds a stack.
@@ -22,7 +22,7 @@ const BLOCKING_WORK_LIMIT: Duration = Duration::from_secs(5);
 /// Reads the configuration, starts the log and the runtime, and serves.
 pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Failure> {
     let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
-    log::init(&log_settings(surroundings)?).map_err(Failure::running)?;
+    log::init(&log_settings(surroundings, LogLevel::default())?).map_err(Failure::running)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config.file = loaded.file.map(|file| file.display().to_string()),

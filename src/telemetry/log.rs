@@ -64,20 +64,22 @@ impl LogSettings {
     /// The variables that set the level; the first that is not empty counts.
     pub const LEVEL_VARIABLES: [&str; 2] = ["LARDER_LOG", "RUST_LOG"];
 
-    /// Takes the level from the environment, which is given as a function, and the format from where the log goes.
+    /// Takes the level from the environment, which is given as a function, and the format from where the log goes. The
+    /// usual level is for those who set none.
     ///
     /// # Errors
     /// When a variable holds something else than levels.
     pub fn read(
         variable: impl Fn(&str) -> Option<String>,
         output: LogOutput,
+        usual: LogLevel,
     ) -> Result<Self, LogError> {
         let variable = |name| variable(name).filter(|text| !text.is_empty());
         let written = Self::LEVEL_VARIABLES
             .into_iter()
             .find_map(|name| Some((name, variable(name)?)));
         let level = match written {
-            None => LogLevel::default(),
+            None => usual,
             Some((name, text)) => {
                 text.parse()
                     .map_err(|source| LogError::Level { name, text, source })?
@@ -89,6 +91,13 @@ impl LogSettings {
             (LogOutput::Terminal, Some(_)) => LogFormat::Text(Colors::Off),
         };
         Ok(Self { level, format })
+    }
+}
+
+impl LogLevel {
+    /// Returns the level of what is degraded or broken, and nothing else.
+    pub fn warnings() -> Self {
+        Self("warn".to_owned())
     }
 }
 
@@ -182,7 +191,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name)?;
             Some(found.1.to_owned())
         };
-        LogSettings::read(find, output)
+        LogSettings::read(find, output, LogLevel::default())
     }
 
     /// Returns what a log with these settings writes of a few events.
@@ -217,6 +226,15 @@ mod tests {
         ] {
             let error = read(&[("LARDER_LOG", text)], LogOutput::Terminal).unwrap_err();
             assert_eq!(error.to_string(), told);
+        }
+    }
+
+    #[test]
+    fn the_usual_level_is_for_those_who_set_none() {
+        for (variable, level) in [(None, "warn"), (Some("debug"), "debug")] {
+            let find = |_: &str| variable.map(ToOwned::to_owned);
+            let settings = LogSettings::read(find, LogOutput::Terminal, LogLevel::warnings());
+            assert_eq!(settings.unwrap().level.0, level);
         }
     }
 
