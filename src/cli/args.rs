@@ -53,7 +53,7 @@ Exit codes:
   3  tags, inspect: the registry is not configured, or cannot be found or reached
   4  tags, inspect: the repository does not exist, or may not be seen
   5  tags, inspect: the tag, the digest or the platform does not exist
-  6  tags, inspect: the registry refused the login";
+  6  tags, inspect: the login was refused, or could not be used";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]

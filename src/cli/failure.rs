@@ -28,7 +28,7 @@ pub(super) enum Exit {
     NoRepository,
     /// The tag, the digest or the platform is not there.
     NoReference,
-    /// The registry refused the login.
+    /// The login was refused, or could not be used.
     LoginRefused,
 }
 

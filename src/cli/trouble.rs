@@ -157,7 +157,9 @@ fn exit_of(error: &UpstreamError) -> Exit {
     match error {
         UpstreamError::Unreachable { .. }
         | UpstreamError::TimedOut { .. }
+        | UpstreamError::Resting { .. }
         | UpstreamError::Unavailable { .. } => Exit::NoRegistry,
+        UpstreamError::LoginRefused { .. } => Exit::LoginRefused,
         UpstreamError::Refused { status, .. }
             if matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
         {
@@ -210,7 +212,11 @@ fn upstream_hint(upstream: &UpstreamName, error: &UpstreamError) -> Option<Strin
         UpstreamError::RateLimited { .. } => Some(format!(
             "a login may be allowed more; it is configured with credentials in {entry}"
         )),
+        UpstreamError::LoginRefused { .. } => Some(format!(
+            "check the login, which is configured with credentials in {entry}"
+        )),
         UpstreamError::Refused { .. }
+        | UpstreamError::Resting { .. }
         | UpstreamError::Unavailable { .. }
         | UpstreamError::Misled { .. }
         | UpstreamError::Overloaded { .. }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
 
 use super::failure::Failure;
 use super::log_settings;
@@ -12,9 +13,11 @@ use super::trouble::Trouble;
 use crate::addressing::{Addressing, Asked, Origin, Target};
 use crate::config::{self, Flags, Settings, Surroundings};
 use crate::oci::Reference;
-use crate::runtime::{Clock, Tasks};
+use crate::runtime::{Clock, InstanceId, Tasks};
 use crate::telemetry::log::{self, LogLevel};
-use crate::upstream::{Limits, LoginIdentity, Parts, Schedule, Upstream, UpstreamError, Upstreams};
+use crate::upstream::{
+    Limits, LoginIdentity, Metrics, Parts, Schedule, Upstream, UpstreamError, Upstreams,
+};
 
 /// How long something is tried again that may work a moment later. A person waits, who can ask again.
 const PATIENCE: Schedule = Schedule::new(Duration::from_millis(250), Duration::from_secs(2));
@@ -76,9 +79,12 @@ fn upstreams(settings: Settings, tasks: &Tasks) -> anyhow::Result<Upstreams> {
             retry: PATIENCE,
             ..Limits::default()
         },
+        // Nobody asks for these numbers.
+        metrics: Metrics::register(&mut Registry::default()),
         egress: settings.egress,
         clock: Clock::system(),
         tasks: tasks.clone(),
+        instance: InstanceId::random(),
     };
     Ok(Upstreams::new(settings.upstreams, parts)?)
 }
