@@ -6,8 +6,17 @@ use crate::oci::RepositoryName;
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// Nobody in particular: client authentication is off.
-    Anonymous,
+    /// Nobody in particular: client authentication is off. All that is known is where they are.
+    Anonymous(Place),
+}
+
+/// Where a caller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// On the machine that larder runs on, connected over its loopback interface.
+    Loopback,
+    /// Anywhere else, or behind a proxy on this machine.
+    Elsewhere,
 }
 
 /// What is asked for.

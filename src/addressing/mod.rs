@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-pub use grant::{Action, Caller, Grant, Granted};
+pub use grant::{Action, Caller, Grant, Granted, Place};
 pub use resolve::{Addressing, Asked};
 
 use crate::oci::{NameError, RepositoryName, UpstreamName, UpstreamNameError, UpstreamPattern};

@@ -135,8 +135,23 @@ where
     where
         F: Future<Output = T> + Send + 'static,
     {
+        let (mut pending, role) = self.begin(name, key, work);
+        let result = pending.wait_for(Option::is_some).await.ok()?.clone();
+        result.map(|result| (result, role))
+    }
+
+    /// Sees to it that the work under a key is under way, and waits for nothing.
+    pub fn begin<F>(
+        &self,
+        name: &'static str,
+        key: &K,
+        work: impl FnOnce() -> F,
+    ) -> (Pending<T>, Role)
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
         let (sender, receiver) = watch::channel(None);
-        let (mut pending, role) = match self.flights.board(key, || receiver) {
+        match self.flights.board(key, || receiver) {
             Boarding::Joined(pending) => (pending, Role::Joined),
             Boarding::Started(pending, landing) => {
                 let work = work();
@@ -151,9 +166,7 @@ where
                 }));
                 (pending, Role::Began)
             }
-        };
-        let result = pending.wait_for(Option::is_some).await.ok()?.clone();
-        result.map(|result| (result, role))
+        }
     }
 }
 

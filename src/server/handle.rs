@@ -13,7 +13,7 @@ use super::pull::{self, Conditions};
 use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
 use super::{access, respond};
-use crate::addressing::{Addressing, Asked, Granted};
+use crate::addressing::{Addressing, Asked, Caller, Granted};
 use crate::cache::Cache;
 use crate::oci::Reference;
 use crate::runtime::InstanceId;
@@ -51,7 +51,8 @@ pub async fn handle<B>(
 ) -> Response<ResponseBody> {
     let mut log = RequestLog::begin(request.method().clone(), client, context.metrics.clone());
     let (parts, _body) = request.into_parts();
-    let answered = answer(&context, &parts, log.subject()).await;
+    let caller = access::caller(client, &parts.headers);
+    let answered = answer(&context, &parts, caller, log.subject()).await;
     let mut response = match answered {
         Ok(response) => {
             log.answered(response.status(), None);
@@ -73,27 +74,39 @@ pub async fn handle<B>(
 async fn answer(
     context: &Context,
     parts: &http::request::Parts,
+    caller: Caller,
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
     check_limits(parts)?;
     check_circle(context, &parts.headers)?;
     let located = Located::parse(parts.uri.path(), parts.uri.query())?;
-    dispatch(context, parts, &located, subject).await
+    let request = Asking {
+        parts,
+        located: &located,
+        caller,
+    };
+    dispatch(context, &request, subject).await
+}
+
+/// A request, and who makes it.
+struct Asking<'a> {
+    parts: &'a http::request::Parts,
+    located: &'a Located,
+    caller: Caller,
 }
 
 async fn dispatch(
     context: &Context,
-    parts: &http::request::Parts,
-    located: &Located,
+    asking: &Asking<'_>,
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
-    let method = &parts.method;
+    let (parts, method) = (asking.parts, &asking.parts.method);
     let conditions = Conditions {
         method,
         version: parts.version,
         headers: &parts.headers,
     };
-    match &located.route {
+    match &asking.located.route {
         Route::ApiVersion => {
             subject.route = "ping";
             read_only(method, "")?;
@@ -102,7 +115,7 @@ async fn dispatch(
         Route::Manifest { name, reference } => {
             subject.route = "manifest";
             subject.reference = Some(reference.clone());
-            let granted = grant(context, parts, located, name, subject)?;
+            let granted = grant(context, asking, name, subject)?;
             read_only(method, unchangeable(&granted))?;
             match granted {
                 Granted::Proxied(grant) => {
@@ -114,7 +127,7 @@ async fn dispatch(
         Route::Blob { name, digest } => {
             subject.route = "blob";
             subject.reference = Some(Reference::Digest(*digest));
-            let granted = grant(context, parts, located, name, subject)?;
+            let granted = grant(context, asking, name, subject)?;
             read_only(method, unchangeable(&granted))?;
             match granted {
                 Granted::Proxied(grant) => {
@@ -125,7 +138,7 @@ async fn dispatch(
         }
         Route::StartUpload { name } | Route::Upload { name, .. } => {
             subject.route = "upload";
-            let granted = grant(context, parts, located, name, subject)?;
+            let granted = grant(context, asking, name, subject)?;
             Err(RequestError::Method {
                 method: method.clone(),
                 allow: "",
@@ -181,13 +194,13 @@ fn read_only(method: &Method, reason: &'static str) -> Result<(), RequestError> 
 /// Finds where a name leads, and whether the client may go there.
 fn grant(
     context: &Context,
-    parts: &http::request::Parts,
-    located: &Located,
+    asking: &Asking<'_>,
     name: &str,
     subject: &mut Subject,
 ) -> Result<Granted, RequestError> {
+    let located = asking.located;
     let asked = Asked {
-        host: host(parts),
+        host: host(asking.parts),
         mount: located.mount.as_deref(),
         namespace: located.namespace.as_deref(),
         name,
@@ -197,7 +210,7 @@ fn grant(
     // What was resolved is the name of a registry, and so a value that a header can have.
     let namespace = located.namespace.as_deref();
     subject.namespace = namespace.and_then(|name| HeaderValue::from_str(name).ok());
-    Ok(access::decide(target).sort())
+    Ok(access::decide(asking.caller.clone(), target).sort())
 }
 
 /// Returns by what name larder was reached.
