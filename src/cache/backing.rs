@@ -4,16 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::ShareRule;
 use super::error::CacheError;
 use super::fill::FillKey;
 use super::negative::NegativeMemory;
-use super::sight::Links;
-use crate::addressing::Origin;
+use super::sight::{Links, View};
+use super::visibility::Visibilities;
+use crate::addressing::{Grant, Origin};
 use crate::oci::{Digest, ManifestView, UpstreamName};
 use crate::runtime::{Clock, Tasks};
 use crate::store::spool::SpoolArea;
 use crate::store::{BlobStore, RecordStore};
-use crate::upstream::{Upstream, Upstreams};
+use crate::upstream::{Sample, Upstream, Upstreams};
 
 /// How many sizes are remembered that manifests told.
 const SIZES: u64 = 50_000;
@@ -50,6 +52,8 @@ pub struct Backing {
     pub records: Arc<dyn RecordStore>,
     /// Which repository has what.
     pub links: Links,
+    /// Who may look at which.
+    visibilities: Visibilities,
     /// The registries.
     pub upstreams: Upstreams,
     /// What registries do not have.
@@ -69,9 +73,15 @@ pub struct Backing {
 
 impl Backing {
     /// Takes the parts, with nothing remembered.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Parts, share: Vec<ShareRule>) -> Self {
         Self {
             links: Links::new(parts.records.clone()),
+            visibilities: Visibilities::new(
+                parts.records.clone(),
+                share,
+                &parts.tasks,
+                &parts.clock,
+            ),
             blobs: parts.blobs,
             spools: parts.spools,
             records: parts.records,
@@ -96,6 +106,19 @@ impl Backing {
         self.upstreams
             .get(name)
             .ok_or_else(|| CacheError::NotConfigured(name.clone()))
+    }
+
+    /// Returns the view that a caller has of a repository, who asks for this of it: where every answer begins.
+    ///
+    /// # Errors
+    /// [`CacheError::Private`] when the caller may not look. Others when that cannot be found out.
+    pub async fn view(
+        &self,
+        grant: &Grant<Origin>,
+        sample: Sample<'_>,
+    ) -> Result<View, CacheError> {
+        let upstream = self.upstream(&grant.target().upstream)?;
+        self.visibilities.view(&upstream, grant, sample).await
     }
 
     /// Remembers the sizes that a manifest tells of what it lists.

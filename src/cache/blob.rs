@@ -18,7 +18,7 @@ use crate::addressing::{Grant, Origin};
 use crate::answer::{BlobAnswer, CacheOutcome};
 use crate::oci::{ByteRange, ContentRange, Digest};
 use crate::store::Opened;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Sample, UpstreamError};
 
 /// How long a client waits for the first sign of content that is not here. What was begun goes on.
 pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Blobs {
         digest: &Digest,
         range: Option<ByteRange>,
     ) -> Result<BlobAnswer, CacheError> {
-        let view = View::shared(grant.target().clone());
+        let view = self.backing.view(grant, Sample::Blob(digest)).await?;
         let sighted = self.sight(&view, digest).await?;
         if sighted == Sighted::Yes
             && let Some(answer) = self.kept(digest, range).await?
@@ -88,7 +88,7 @@ impl Blobs {
         grant: &Grant<Origin>,
         digest: &Digest,
     ) -> Result<BlobAnswer, CacheError> {
-        let view = View::shared(grant.target().clone());
+        let view = self.backing.view(grant, Sample::Blob(digest)).await?;
         let head = |size, outcome| BlobAnswer {
             digest: *digest,
             size: Some(size),
@@ -131,7 +131,7 @@ impl Blobs {
         {
             return Ok(Sighted::Yes);
         }
-        let absent = Absent::Blob(view.origin.clone(), *digest);
+        let absent = Absent::Blob(view.clone(), *digest);
         if self
             .backing
             .negative
@@ -151,7 +151,7 @@ impl Blobs {
         let (backing, asked, digest) = (self.backing.clone(), view.clone(), *digest);
         let work = move || async move {
             let upstream = backing.upstream(&asked.origin.upstream)?;
-            let absent = Absent::Blob(asked.origin.clone(), digest);
+            let absent = Absent::Blob(asked.clone(), digest);
             let Some(head) = upstream
                 .head_blob(&asked.origin.repository, &digest)
                 .await?
@@ -279,7 +279,7 @@ impl Blobs {
     fn failed(&self, view: &View, digest: &Digest, error: FillError, is_ours: bool) -> CacheError {
         // What was said to another repository says nothing of this one.
         if is_ours && matches!(error, FillError::Unknown) {
-            let absent = Absent::Blob(view.origin.clone(), *digest);
+            let absent = Absent::Blob(view.clone(), *digest);
             self.backing
                 .negative
                 .remember(absent, self.backing.clock.now());

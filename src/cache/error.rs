@@ -22,6 +22,12 @@ pub enum CacheError {
     /// There is a manifest, of a kind that is not supported.
     #[error("only a schema 1 manifest would answer this, and those are not supported")]
     Schema1,
+    /// Whether there is such content, this client is not told: the repository is private, and it may not look.
+    #[error(
+        "the repository is not public, and larder gives such content to clients on its own machine only, unless \
+         share = \"everyone\" is set in the [[upstream]] with name = \"{0}\""
+    )]
+    Private(UpstreamName),
     /// The registry could not be asked, or did not answer as it should.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -76,6 +82,7 @@ impl CacheError {
                 Some(CacheOutcome::Negative)
             }
             Self::Schema1
+            | Self::Private(_)
             | Self::NotConfigured(_)
             | Self::Upstream(_)
             | Self::WrongContent(_)

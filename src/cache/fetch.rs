@@ -256,7 +256,7 @@ async fn get(
         return Ok(kept.named(digest, link.media_type.as_ref()));
     }
     let upstream = backing.upstream(&view.origin.upstream)?;
-    let absent = Absent::Manifest(view.origin.clone(), reference.clone(), class);
+    let absent = Absent::Manifest(view.clone(), reference.clone(), class);
     let fetched = upstream
         .get_manifest(&view.origin.repository, &reference, class)
         .await?;
@@ -383,7 +383,7 @@ async fn head(backing: Arc<Backing>, request: Request) -> Result<Option<Manifest
     }
     backing
         .negative
-        .forget(&Absent::Manifest(view.origin.clone(), reference, class));
+        .forget(&Absent::Manifest(view.clone(), reference, class));
     let head = ManifestHead {
         digest,
         media_type,

@@ -17,6 +17,7 @@ pub mod remembered;
 pub mod share;
 pub mod sight;
 pub mod tag;
+pub mod visibility;
 
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ pub struct Cache {
 impl Cache {
     /// Puts the cache together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let backing = Arc::new(Backing::new(parts));
+        let backing = Arc::new(Backing::new(parts, settings.share));
         Self {
             manifests: Manifests::new(backing.clone(), settings.tags),
             blobs: Blobs::new(backing),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use crate::addressing::Origin;
+use super::sight::View;
 use crate::oci::{Digest, Reference, VariantClass};
 use crate::runtime::Timestamp;
 
@@ -16,13 +16,13 @@ const DIGEST_PERIOD: Duration = Duration::from_secs(30);
 /// How many absences are remembered.
 const CAPACITY: u64 = 10_000;
 
-/// What was missing.
+/// What was missing, to whom it was: what a registry does not show to one login it may show to another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Absent {
     /// A manifest, for one class of clients: a registry may have nothing that an old client reads.
-    Manifest(Origin, Reference, VariantClass),
+    Manifest(View, Reference, VariantClass),
     /// A blob.
-    Blob(Origin, Digest),
+    Blob(View, Digest),
 }
 
 impl Absent {
@@ -71,13 +71,14 @@ impl NegativeMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::addressing::Origin;
 
     #[test]
     fn tags_are_missing_for_a_shorter_time_than_digests() {
-        let origin = Origin {
+        let view = View::public(Origin {
             upstream: "a.io".parse().unwrap(),
             repository: "r".parse().unwrap(),
-        };
+        });
         let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
         let class = VariantClass::Index;
         let memory = NegativeMemory::default();
@@ -85,14 +86,14 @@ mod tests {
         let after = |seconds: u64| Timestamp::from_millis(1_000 + seconds * 1_000);
         for (absent, period) in [
             (
-                Absent::Manifest(origin.clone(), "1".parse().unwrap(), class),
+                Absent::Manifest(view.clone(), "1".parse().unwrap(), class),
                 15,
             ),
             (
-                Absent::Manifest(origin.clone(), Reference::Digest(digest), class),
+                Absent::Manifest(view.clone(), Reference::Digest(digest), class),
                 30,
             ),
-            (Absent::Blob(origin.clone(), digest), 30),
+            (Absent::Blob(view.clone(), digest), 30),
         ] {
             assert!(!memory.is_absent(&absent, start));
             memory.remember(absent.clone(), start);

@@ -3,6 +3,7 @@
 //! A link says that a repository has some content. Only that repository's own registry makes one, by a 200 to a request
 //! for this repository; a digest that is here because of another repository opens nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::remembered::Remembered;
 use crate::addressing::Origin;
 use crate::answer::ManifestHead;
-use crate::oci::{Digest, MediaType, Tag, VariantClass};
+use crate::oci::{Algorithm, Digest, Measurer, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
 use crate::store::{RecordKey, RecordStore, StoreError};
 use crate::telemetry::with_causes;
+use crate::upstream::LoginIdentity;
 
 /// For whom something was fetched. Part of every record key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,39 +33,79 @@ impl Sight {
     }
 }
 
-/// With which login at the registry something was fetched. Part of every record key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// By whose rights at the registry something was seen. Part of every record key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialIdentity {
-    /// With none.
+    /// By those that everyone has.
     Anonymous,
+    /// By those of a login. What it has seen is not seen with another one, nor without.
+    Login(LoginIdentity),
 }
 
+/// How many hexadecimal digits stand for a login in keys.
+const LOGIN_DIGITS: usize = 16;
+
 impl CredentialIdentity {
-    fn name(self) -> &'static str {
+    /// Names it in keys. Of a login's name, which may be any text, a hash stands there; no digits spell "anonymous".
+    fn name(&self) -> Cow<'static, str> {
         match self {
-            Self::Anonymous => "anonymous",
+            Self::Anonymous => "anonymous".into(),
+            Self::Login(login) => {
+                let hash = Measurer::measure(Algorithm::Sha256, login.as_str().as_bytes());
+                let mut digits = hash.digest().hex();
+                digits.truncate(LOGIN_DIGITS);
+                digits.into()
+            }
         }
     }
 }
 
-/// A repository as it is seen by someone: what all record keys begin with.
+/// Who may read a repository at its registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Visibility {
+    /// Anybody.
+    Public,
+    /// Whoever has a login for it.
+    Private,
+}
+
+/// A repository as it is seen by someone: what all record keys begin with. Those who answer clients get theirs from
+/// [`super::visibility`], which has decided that this client may look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     /// The repository.
     pub origin: Origin,
     /// For whom.
     pub sight: Sight,
-    /// With which login.
+    /// By whose rights.
     pub identity: CredentialIdentity,
 }
 
 impl View {
-    /// The view that everyone shares, without a login.
-    pub fn shared(origin: Origin) -> Self {
+    /// The view that everyone has, of a repository that anybody may read.
+    pub(super) fn public(origin: Origin) -> Self {
         Self {
             origin,
             sight: Sight::Shared,
             identity: CredentialIdentity::Anonymous,
+        }
+    }
+
+    /// The view of a repository that takes this login.
+    pub(super) fn private(origin: Origin, login: LoginIdentity) -> Self {
+        Self {
+            origin,
+            sight: Sight::Shared,
+            identity: CredentialIdentity::Login(login),
+        }
+    }
+
+    /// Returns who may read at the registry what is seen here.
+    pub fn visibility(&self) -> Visibility {
+        match self.identity {
+            CredentialIdentity::Anonymous => Visibility::Public,
+            CredentialIdentity::Login(_) => Visibility::Private,
         }
     }
 
@@ -72,10 +114,11 @@ impl View {
             upstream,
             repository,
         } = &self.origin;
+        let identity = self.identity.name();
         let mut parts = vec![
             kind,
             self.sight.name(),
-            self.identity.name(),
+            &identity,
             upstream.as_str(),
             repository.as_str(),
         ];
@@ -86,6 +129,11 @@ impl View {
     /// Returns where the record of a tag is, for one class of clients.
     pub fn tag_key(&self, tag: &Tag, class: VariantClass) -> RecordKey {
         self.key("tag", &[tag.as_str(), class.name()])
+    }
+
+    /// Returns where it is recorded whether the repository is public, found out by somebody with this view's login.
+    pub(super) fn visibility_key(&self) -> RecordKey {
+        self.key("visibility", &[])
     }
 
     fn link_key(&self, kind: LinkKind, digest: &Digest) -> RecordKey {
@@ -182,14 +230,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_tell_repositories_kinds_and_classes_apart() {
-        let view = |upstream: &str, repository: &str| {
-            let (upstream, repository) = (upstream.parse().unwrap(), repository.parse().unwrap());
-            View::shared(Origin {
-                upstream,
-                repository,
-            })
+    fn keys_tell_repositories_logins_kinds_and_classes_apart() {
+        let origin = |upstream: &str, repository: &str| Origin {
+            upstream: upstream.parse().unwrap(),
+            repository: repository.parse().unwrap(),
         };
+        let view = |upstream: &str, repository: &str| View::public(origin(upstream, repository));
+        let login = |name: &str| View::private(origin("a.io", "b/c"), LoginIdentity::new(name));
         let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
         let tag: Tag = "1".parse().unwrap();
         let keys = [
@@ -199,12 +246,26 @@ mod tests {
             view("b.io", "b/c").link_key(LinkKind::Blob, &digest),
             view("a.io", "b/c").tag_key(&tag, VariantClass::Index),
             view("a.io", "b/c").tag_key(&tag, VariantClass::Manifest),
+            view("a.io", "b/c").visibility_key(),
+            login("user acme").link_key(LinkKind::Blob, &digest),
+            login("user acm").link_key(LinkKind::Blob, &digest),
+            login("anonymous").link_key(LinkKind::Blob, &digest),
+            login("\u{1f}").link_key(LinkKind::Blob, &digest),
+            login("user acme").visibility_key(),
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());
         assert_eq!(
             keys[0].to_string(),
             format!("link shared anonymous a.io b/c blob {digest}")
+        );
+        // Whatever the name of a login is, it adds no part to the key.
+        for key in &keys[7..10] {
+            assert_eq!(key.parts().count(), 7, "{key}");
+        }
+        assert_eq!(
+            keys[7].to_string(),
+            format!("link shared 514fb1b64d61a33b a.io b/c blob {digest}")
         );
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::backing::Backing;
 use super::error::CacheError;
 use super::remembered::Remembered;
-use super::sight::View;
+use super::sight::{View, Visibility};
 use crate::answer::{ManifestHead, StaleReason};
 use crate::oci::{Digest, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
@@ -113,23 +113,30 @@ impl Tags {
     }
 }
 
-/// For how long after its last confirmation a public tag is served while the registry refuses us.
+/// For how long after its last confirmation a public tag is served while the registry refuses us. One of a private
+/// repository is not: whoever lost a login is to lose what it opened.
 const DENIED_GRACE: Duration = Duration::from_hours(24);
 
 /// Returns why an old answer goes out after this failure to ask, or `None` when the failure is the answer. The registry
 /// last confirmed the tag `age` ago.
-pub fn stale_reason(error: &CacheError, age: Duration) -> Option<StaleReason> {
+pub fn stale_reason(
+    error: &CacheError,
+    visibility: Visibility,
+    age: Duration,
+) -> Option<StaleReason> {
     match error {
         CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(StaleReason::RateLimited),
-        CacheError::Upstream(UpstreamError::Refused { .. }) => {
-            (age < DENIED_GRACE).then_some(StaleReason::Denied)
-        }
+        CacheError::Upstream(UpstreamError::Refused { .. }) => match visibility {
+            Visibility::Public => (age < DENIED_GRACE).then_some(StaleReason::Denied),
+            Visibility::Private => None,
+        },
         CacheError::Upstream(_)
         | CacheError::WrongContent(_)
         | CacheError::WrongSize { .. }
         | CacheError::BadManifest(_) => Some(StaleReason::Unreachable),
         CacheError::TooSlow => Some(StaleReason::Slow),
         CacheError::ManifestUnknown(_)
+        | CacheError::Private(_)
         | CacheError::NotConfigured(_)
         | CacheError::BlobUnknown(_)
         | CacheError::Schema1

@@ -220,7 +220,9 @@ fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) ->
         CacheError::ManifestUnknown(_) | CacheError::BlobUnknown(_) | CacheError::Schema1 => {
             (StatusCode::NOT_FOUND, unknown, None)
         }
-        CacheError::NotConfigured(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied, None),
+        CacheError::NotConfigured(_) | CacheError::Private(_) => {
+            (StatusCode::FORBIDDEN, ErrorCode::Denied, None)
+        }
         CacheError::Upstream(error) => upstream(unknown, error),
         CacheError::WrongContent(_) => (StatusCode::BAD_GATEWAY, ErrorCode::DigestInvalid, None),
         CacheError::WrongSize { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),
@@ -325,6 +327,7 @@ fn detail(error: &CacheError) -> Option<String> {
         ),
         CacheError::ManifestUnknown(_)
         | CacheError::BlobUnknown(_)
+        | CacheError::Private(_)
         | CacheError::NotConfigured(_)
         | CacheError::Upstream(_)
         | CacheError::WrongContent(_)

@@ -148,7 +148,7 @@ async fn fetch(
             .unwrap_or(FillError::Kept));
     }
     let opened = open(fill, backing, &upstream).await?;
-    let absent = Absent::Blob(fill.view().origin.clone(), fill.digest());
+    let absent = Absent::Blob(fill.view().clone(), fill.digest());
     backing.negative.forget(&absent);
     let link = Link {
         seen: backing.clock.now(),

@@ -20,6 +20,7 @@ use super::tag::{TagName, Tags};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, ManifestAnswer, ManifestHead};
 use crate::oci::{Accept, Digest, ManifestView, Reference, VariantClass};
+use crate::upstream::Sample;
 
 /// How long a client waits for a manifest that is not here.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
@@ -92,7 +93,10 @@ impl Manifests {
         accept: &Accept,
         want: Want,
     ) -> Result<ManifestAnswer, CacheError> {
-        let view = View::shared(grant.target().clone());
+        let view = self
+            .backing
+            .view(grant, Sample::Manifest(reference))
+            .await?;
         let class = accept.class();
         let answer = match (reference, class) {
             (_, VariantClass::Schema1) => return Err(CacheError::Schema1),
@@ -235,7 +239,7 @@ impl Manifests {
         reference: &Reference,
         class: VariantClass,
     ) -> Result<(), CacheError> {
-        let absent = Absent::Manifest(view.origin.clone(), reference.clone(), class);
+        let absent = Absent::Manifest(view.clone(), reference.clone(), class);
         if self
             .backing
             .negative

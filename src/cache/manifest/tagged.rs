@@ -129,7 +129,7 @@ impl Manifests {
             Err(failure) => failure,
         };
         let age = self.backing.clock.now().since(record.confirmed);
-        let Some(reason) = stale_reason(&failure, age) else {
+        let Some(reason) = stale_reason(&failure, name.view.visibility(), age) else {
             return Err(failure);
         };
         if !self.is_servable(&name.view, record, want).await? {
