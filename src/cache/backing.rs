@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::ShareRule;
 use super::error::CacheError;
 use super::fill::FillKey;
 use super::negative::NegativeMemory;
+use super::share::ShareRules;
 use super::sight::{Links, View};
 use super::visibility::Visibilities;
 use crate::addressing::{Grant, Origin};
@@ -73,7 +73,7 @@ pub struct Backing {
 
 impl Backing {
     /// Takes the parts, with nothing remembered.
-    pub fn new(parts: Parts, share: Vec<ShareRule>) -> Self {
+    pub fn new(parts: Parts, share: ShareRules) -> Self {
         Self {
             links: Links::new(parts.records.clone()),
             visibilities: Visibilities::new(

@@ -145,3 +145,49 @@ pub fn stale_reason(
         | CacheError::Stopping => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+    use crate::cache::error::Word;
+
+    #[test]
+    fn when_an_old_answer_goes_out() {
+        use Visibility::{Private, Public};
+        let host = || "r.io".into();
+        let refused = CacheError::Upstream(UpstreamError::Refused {
+            host: host(),
+            status: StatusCode::FORBIDDEN,
+            message: None,
+        });
+        let limited = CacheError::Upstream(UpstreamError::RateLimited {
+            host: host(),
+            retry_after: Duration::from_secs(1),
+        });
+        let broken = CacheError::Upstream(UpstreamError::Unavailable {
+            host: host(),
+            status: StatusCode::BAD_GATEWAY,
+        });
+        let gone = CacheError::ManifestUnknown(Word::Given);
+        let (short, day) = (Duration::ZERO, DENIED_GRACE);
+        let almost = day.saturating_sub(Duration::from_millis(1));
+        for (error, visibility, age, reason) in [
+            (&refused, Public, short, Some(StaleReason::Denied)),
+            (&refused, Public, almost, Some(StaleReason::Denied)),
+            (&refused, Public, day, None),
+            (&refused, Private, short, None),
+            (&limited, Public, day, Some(StaleReason::RateLimited)),
+            (&limited, Private, day, Some(StaleReason::RateLimited)),
+            (&broken, Public, day, Some(StaleReason::Unreachable)),
+            (&broken, Private, day, Some(StaleReason::Unreachable)),
+            (&CacheError::TooSlow, Private, day, Some(StaleReason::Slow)),
+            (&gone, Public, short, None),
+            (&gone, Private, short, None),
+        ] {
+            let found = stale_reason(error, visibility, age);
+            assert_eq!(found, reason, "{error} {visibility:?} {age:?}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! What a repository is taken for: pure decisions from what is known of it, who asks, and the time.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::error::CacheError;
+use crate::cache::sight::Visibility;
+use crate::runtime::Timestamp;
+use crate::upstream::Openness;
+
+/// How long the registry's word on whether a repository is public counts.
+pub(super) const VISIBILITY_COUNTS: Duration = Duration::from_hours(24);
+/// How long it counts that the registry had nothing to show to somebody without a login, or could not be asked.
+pub(super) const NO_WORD_COUNTS: Duration = Duration::from_mins(1);
+
+/// What is known of whether a repository is public.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Finding {
+    /// The last word of the registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) said: Option<Said>,
+    /// When the registry last said, since that word, that there is no such thing: so it may hide what is private.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) unsaid: Option<Timestamp>,
+}
+
+/// A word of the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Said {
+    pub(super) visibility: Visibility,
+    pub(super) at: Timestamp,
+}
+
+impl Finding {
+    /// Returns the last word of the registry, if it counts without asking again.
+    pub(super) fn fresh(&self, now: Timestamp) -> Option<Visibility> {
+        self.said
+            .filter(|said| counts(said.at, VISIBILITY_COUNTS, now))
+            .map(|said| said.visibility)
+    }
+
+    /// Returns the last word of the registry, whatever its age.
+    pub(super) fn last(&self) -> Option<Visibility> {
+        self.said.map(|said| said.visibility)
+    }
+}
+
+/// Tells whether something of that moment still counts. A moment in the future means that the clock was set back: it
+/// says nothing.
+pub(super) fn counts(at: Timestamp, period: Duration, now: Timestamp) -> bool {
+    at <= now && now.since(at) < period
+}
+
+/// What came of asking in the last minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lately {
+    /// Nobody asked.
+    Nothing,
+    /// Somebody without a login was told that the thing that is wanted now does not exist.
+    Unsaid,
+    /// The registry could not be asked.
+    Failed,
+}
+
+/// How much a caller may see of a repository: what [`may_read`] says of it if it is private.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    All,
+    PublicOnly,
+}
+
+/// What to do for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Take the repository for this.
+    Take(Visibility),
+    /// Take it for this, and ask the registry behind the answer.
+    TakeAndAsk(Visibility),
+    /// Ask the registry first.
+    Ask,
+}
+
+/// Decides what a repository is taken for. In doubt it is private; who may see that needs not wait for the truth.
+pub(super) fn decide(finding: &Finding, lately: Lately, reach: Reach, now: Timestamp) -> Step {
+    if let Some(visibility) = finding.fresh(now) {
+        return Step::Take(visibility);
+    }
+    match (finding.last(), lately, reach) {
+        (_, Lately::Unsaid, _) => Step::Take(Visibility::Private),
+        (Some(last), Lately::Failed, _) => Step::Take(last),
+        (Some(Visibility::Public), Lately::Nothing, _) => match finding.unsaid {
+            None => Step::TakeAndAsk(Visibility::Public),
+            Some(_) => Step::Ask,
+        },
+        (Some(Visibility::Private), Lately::Nothing, Reach::All) => {
+            Step::TakeAndAsk(Visibility::Private)
+        }
+        (Some(Visibility::Private), Lately::Nothing, Reach::PublicOnly) => Step::Ask,
+        (None, Lately::Failed, Reach::All) => Step::Take(Visibility::Private),
+        (None, Lately::Nothing, Reach::All) => match finding.unsaid {
+            None => Step::Ask,
+            Some(at) if counts(at, NO_WORD_COUNTS, now) => Step::Take(Visibility::Private),
+            Some(_) => Step::TakeAndAsk(Visibility::Private),
+        },
+        (None, Lately::Nothing | Lately::Failed, Reach::PublicOnly) => Step::Ask,
+    }
+}
+
+/// Decides what a repository is taken for after the registry was asked. Where it could not be, its last word counts,
+/// whatever its age.
+pub(super) fn conclude(
+    answer: Result<Openness, CacheError>,
+    last: Option<Visibility>,
+    reach: Reach,
+) -> Result<Visibility, CacheError> {
+    match (answer, last, reach) {
+        (Ok(Openness::Open), _, _) => Ok(Visibility::Public),
+        (Ok(Openness::Closed | Openness::Unsaid), _, _) => Ok(Visibility::Private),
+        (Err(_), Some(last), _) => Ok(last),
+        (Err(_), None, Reach::All) => Ok(Visibility::Private),
+        (Err(error), None, Reach::PublicOnly) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_000_000_000;
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    const MINUTE: u64 = 60 * 1000;
+
+    fn finding(said: Option<(Visibility, u64)>, unsaid: Option<u64>) -> Finding {
+        let ago = |millis| Timestamp::from_millis(NOW - millis);
+        Finding {
+            said: said.map(|(visibility, millis)| Said {
+                visibility,
+                at: ago(millis),
+            }),
+            unsaid: unsaid.map(ago),
+        }
+    }
+
+    #[test]
+    fn decisions() {
+        use Lately::{Failed, Nothing, Unsaid};
+        use Reach::{All, PublicOnly};
+        use Step::{Ask, Take, TakeAndAsk};
+        use Visibility::{Private, Public};
+        let (old, fresh) = (DAY, DAY - 1);
+        for (said, unsaid, lately, [all, public_only]) in [
+            // A word counts for a day, whatever happens meanwhile.
+            (Some((Public, 0)), None, Nothing, [Take(Public); 2]),
+            (Some((Public, fresh)), None, Nothing, [Take(Public); 2]),
+            (Some((Public, fresh)), Some(1), Unsaid, [Take(Public); 2]),
+            (Some((Private, fresh)), None, Nothing, [Take(Private); 2]),
+            (Some((Private, fresh)), None, Failed, [Take(Private); 2]),
+            // After it, what is served anyway is served at once, and others wait for what may open it to them.
+            (Some((Public, old)), None, Nothing, [TakeAndAsk(Public); 2]),
+            (
+                Some((Private, old)),
+                None,
+                Nothing,
+                [TakeAndAsk(Private), Ask],
+            ),
+            // The old word holds while the registry cannot be asked.
+            (Some((Public, old)), None, Failed, [Take(Public); 2]),
+            (Some((Public, old)), Some(1), Failed, [Take(Public); 2]),
+            (Some((Private, old)), None, Failed, [Take(Private); 2]),
+            // What is hidden is private; that it was public before makes no difference.
+            (Some((Public, old)), Some(MINUTE), Nothing, [Ask; 2]),
+            (Some((Public, old)), Some(1), Nothing, [Ask; 2]),
+            (Some((Public, old)), Some(1), Unsaid, [Take(Private); 2]),
+            (Some((Private, old)), Some(1), Unsaid, [Take(Private); 2]),
+            // Without a word there is nothing for those who may see only what is public.
+            (None, None, Nothing, [Ask, Ask]),
+            (None, None, Failed, [Take(Private), Ask]),
+            (None, Some(1), Nothing, [Take(Private), Ask]),
+            (None, Some(MINUTE - 1), Nothing, [Take(Private), Ask]),
+            (None, Some(MINUTE), Nothing, [TakeAndAsk(Private), Ask]),
+            (None, Some(1), Unsaid, [Take(Private); 2]),
+        ] {
+            let known = finding(said, unsaid);
+            for (reach, step) in [(All, all), (PublicOnly, public_only)] {
+                let found = decide(&known, lately, reach, Timestamp::from_millis(NOW));
+                assert_eq!(found, step, "{known:?} {lately:?} {reach:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_word_from_the_future_says_nothing() {
+        let known = finding(Some((Visibility::Public, 0)), None);
+        let before = Timestamp::from_millis(NOW - 1);
+        assert_eq!(known.fresh(before), None);
+        let found = decide(&known, Lately::Nothing, Reach::PublicOnly, before);
+        assert_eq!(found, Step::TakeAndAsk(Visibility::Public));
+    }
+
+    #[test]
+    fn conclusions() {
+        use Visibility::{Private, Public};
+        for (answer, last, [all, public_only]) in [
+            (Ok(Openness::Open), None, [Some(Public); 2]),
+            (Ok(Openness::Open), Some(Private), [Some(Public); 2]),
+            (Ok(Openness::Closed), Some(Public), [Some(Private); 2]),
+            (Ok(Openness::Unsaid), Some(Public), [Some(Private); 2]),
+            (Ok(Openness::Unsaid), None, [Some(Private); 2]),
+            (Err(()), Some(Public), [Some(Public); 2]),
+            (Err(()), Some(Private), [Some(Private); 2]),
+            (Err(()), None, [Some(Private), None]),
+        ] {
+            for (reach, visibility) in [(Reach::All, all), (Reach::PublicOnly, public_only)] {
+                let answer = answer.map_err(|()| CacheError::TooSlow);
+                let told = format!("{answer:?} {last:?} {reach:?}");
+                assert_eq!(conclude(answer, last, reach).ok(), visibility, "{told}");
+            }
+        }
+    }
+}
