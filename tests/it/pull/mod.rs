@@ -8,6 +8,8 @@ mod errors;
 mod headers;
 mod lies;
 mod outages;
+mod private;
+mod private_turns;
 mod ranges;
 mod segments;
 mod sight;

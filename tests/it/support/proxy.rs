@@ -147,9 +147,17 @@ impl TestProxy {
 
     /// Stops gracefully, as SIGTERM does, and starts again on the same folder.
     pub async fn restart(self) -> Self {
+        self.reconfigured(|builder| builder).await
+    }
+
+    /// Restarts with other settings.
+    pub async fn reconfigured(
+        self,
+        change: impl FnOnce(TestProxyBuilder) -> TestProxyBuilder,
+    ) -> Self {
         let builder = self.builder.clone();
         self.stop().await;
-        builder.start().await
+        change(builder).start().await
     }
 
     /// Begins to stop, as SIGTERM does: answers under way are given.
