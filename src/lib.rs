@@ -20,9 +20,10 @@
 //! # Three walks
 //!
 //! **A warm tag.** [`server::route`] reads the path, [`addressing`] finds the one registry that it leads to,
-//! [`server::access`] grants the pull. [`cache::manifest`] finds the tag's record in memory, and fresh
-//! ([`cache::freshness`]), and the manifest's bytes in memory as well: 200. No disk, no registry, no lock that another
-//! request holds for long.
+//! [`server::access`] grants the pull. [`cache::visibility`] decides whether this client may look at that repository:
+//! what is private is seen by few, and with its login only. [`cache::manifest`] finds the tag's record in memory, and
+//! fresh ([`cache::freshness`]), and the manifest's bytes in memory as well: 200. No disk, no registry, no lock that
+//! another request holds for long.
 //!
 //! **A stale tag.** The record is older than the setting says. [`cache::manifest`] asks the registry by one HEAD, however
 //! many clients want to know ([`cache::flight`]). The same digest: the record is confirmed. Another: the manifest is

@@ -72,6 +72,7 @@ impl NegativeMemory {
 mod tests {
     use super::*;
     use crate::addressing::Origin;
+    use crate::upstream::LoginIdentity;
 
     #[test]
     fn tags_are_missing_for_a_shorter_time_than_digests() {
@@ -101,6 +102,25 @@ mod tests {
             assert!(!memory.is_absent(&absent, after(period)));
             memory.forget(&absent);
             assert!(!memory.is_absent(&absent, start));
+        }
+    }
+    #[test]
+    fn what_one_login_misses_another_may_see() {
+        let origin = Origin {
+            upstream: "a.io".parse().unwrap(),
+            repository: "r".parse().unwrap(),
+        };
+        let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        let view = |login: &str| View::private(origin.clone(), LoginIdentity::new(login));
+        let (memory, now) = (NegativeMemory::default(), Timestamp::from_millis(1_000));
+        memory.remember(Absent::Blob(view("user a"), digest), now);
+        for (view, is_absent) in [
+            (view("user a"), true),
+            (view("user b"), false),
+            (View::public(origin.clone()), false),
+        ] {
+            let found = memory.is_absent(&Absent::Blob(view.clone(), digest), now);
+            assert_eq!(found, is_absent, "{view:?}");
         }
     }
 }

@@ -66,6 +66,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
         Ok(value)
     }
 
+    /// Sets the record at a key in memory alone, until there is no more room for it.
+    pub async fn hold(&self, key: RecordKey, value: T) {
+        self.memory.insert(key, Some(Arc::new(value))).await;
+    }
+
     /// Removes the record at a key.
     ///
     /// # Errors

@@ -40,6 +40,29 @@ impl Finding {
             .map(|said| said.visibility)
     }
 
+    /// Returns what is known after the registry was heard.
+    pub(super) fn hearing(self, openness: Openness, now: Timestamp) -> Self {
+        let said = |visibility| Self {
+            said: Some(Said {
+                visibility,
+                at: now,
+            }),
+            unsaid: None,
+        };
+        let is_doubted = self
+            .unsaid
+            .is_some_and(|at| counts(at, NO_WORD_COUNTS, now));
+        match openness {
+            Openness::Open => said(Visibility::Public),
+            Openness::Closed => said(Visibility::Private),
+            Openness::Unsaid if is_doubted || self.fresh(now).is_some() => self,
+            Openness::Unsaid => Self {
+                unsaid: Some(now),
+                ..self
+            },
+        }
+    }
+
     /// Returns the last word of the registry, whatever its age.
     pub(super) fn last(&self) -> Option<Visibility> {
         self.said.map(|said| said.visibility)
@@ -196,6 +219,45 @@ mod tests {
         assert_eq!(known.fresh(before), None);
         let found = decide(&known, Lately::Nothing, Reach::PublicOnly, before);
         assert_eq!(found, Step::TakeAndAsk(Visibility::Public));
+    }
+
+    #[test]
+    fn what_is_known_after_a_word() {
+        use Openness::{Closed, Open, Unsaid};
+        use Visibility::{Private, Public};
+        let now = Timestamp::from_millis(NOW);
+        for (said, unsaid, openness, said_then, unsaid_then) in [
+            (None, None, Open, Some((Public, 0)), None),
+            (None, Some(1), Closed, Some((Private, 0)), None),
+            (
+                Some((Public, DAY)),
+                Some(1),
+                Closed,
+                Some((Private, 0)),
+                None,
+            ),
+            (Some((Private, DAY)), None, Open, Some((Public, 0)), None),
+            (None, None, Unsaid, None, Some(0)),
+            (None, Some(MINUTE), Unsaid, None, Some(0)),
+            // Not written down each time.
+            (None, Some(1), Unsaid, None, Some(1)),
+            // Nothing is a word against a fresh one; against an old one it is a doubt.
+            (Some((Public, 1)), None, Unsaid, Some((Public, 1)), None),
+            (
+                Some((Public, DAY)),
+                None,
+                Unsaid,
+                Some((Public, DAY)),
+                Some(0),
+            ),
+        ] {
+            let found = finding(said, unsaid).hearing(openness, now);
+            assert_eq!(
+                found,
+                finding(said_then, unsaid_then),
+                "{said:?} {unsaid:?} {openness:?}"
+            );
+        }
     }
 
     #[test]

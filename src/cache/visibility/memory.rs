@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::decision::{Finding, Lately, NO_WORD_COUNTS, Said, counts};
+use super::decision::{Finding, Lately, NO_WORD_COUNTS, Reach, counts};
 use crate::cache::remembered::Remembered;
 use crate::cache::sight::{View, Visibility};
 use crate::oci::{Digest, Reference};
@@ -93,59 +93,99 @@ impl Memory {
         }
     }
 
-    /// Takes down what came of asking.
+    /// Takes down what came of asking, on behalf of somebody who may see this much.
     pub(super) async fn note(
         &self,
         view: &View,
         thing: &Thing,
         answer: &Result<Openness, UpstreamError>,
+        reach: Reach,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let visibility = match answer {
-            Ok(Openness::Open) => Visibility::Public,
-            Ok(Openness::Closed) => Visibility::Private,
+        match answer {
             Ok(Openness::Unsaid) => {
+                self.failed.invalidate(view);
                 self.unsaid.insert((view.clone(), thing.clone()), now);
-                return self.doubt(view, now).await;
             }
+            Ok(Openness::Open | Openness::Closed) => self.failed.invalidate(view),
             Err(error) => {
                 tracing::debug!(repository.name = %view, error = with_causes(error), "could not find out whether a repository is public");
                 self.failed.insert(view.clone(), now);
-                return Ok(());
             }
-        };
-        self.failed.invalidate(view);
-        let _changing = self.changing.lock().await;
-        let before = self.finding(view).await?.last();
-        if before != Some(visibility) {
-            tracing::info!(repository.name = %view, ?visibility, "found out whether a repository is public");
         }
-        let said = Some(Said {
-            visibility,
-            at: now,
-        });
-        self.write(view, Finding { said, unsaid: None }).await;
-        Ok(())
+        match answer {
+            Ok(openness) => self.change(view, *openness, reach, now).await,
+            Err(_) => Ok(()),
+        }
     }
 
-    /// Takes down that the registry had nothing to show; seldom, as names of things come from clients.
-    async fn doubt(&self, view: &View, now: Timestamp) -> Result<(), StoreError> {
+    async fn change(
+        &self,
+        view: &View,
+        openness: Openness,
+        reach: Reach,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
-        let finding = self.finding(view).await?;
-        let is_known = finding
-            .unsaid
-            .is_some_and(|at| counts(at, NO_WORD_COUNTS, now));
-        if finding.fresh(now).is_none() && !is_known {
-            let unsaid = Some(now);
-            self.write(view, Finding { unsaid, ..finding }).await;
+        let before = self.finding(view).await?;
+        let after = before.hearing(openness, now);
+        if after == before {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// What cannot be written down is in memory all the same.
-    async fn write(&self, view: &View, finding: Finding) {
-        if let Err(error) = self.findings.write(view.visibility_key(), finding).await {
+        if let (Some(old), Some(new)) = (before.last(), after.last())
+            && old != new
+        {
+            tracing::info!(repository.name = %view, repository.visibility = ?new, "a repository has changed");
+        }
+        let key = view.visibility_key();
+        // Names come from clients. Those to whom a repository is refused leave no record of it.
+        let is_refused = after.last() != Some(Visibility::Public) && reach == Reach::PublicOnly;
+        if is_refused && before.last().is_none() {
+            self.findings.hold(key, after).await;
+            return Ok(());
+        }
+        // What cannot be written down is in memory all the same.
+        if let Err(error) = self.findings.write(key, after).await {
             tracing::warn!(repository.name = %view, error = with_causes(&error), "could not write down whether a repository is public");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::addressing::Origin;
+    use crate::store::RecordKey;
+    use crate::store::memory::MemoryRecords;
+    use crate::upstream::LoginIdentity;
+
+    #[tokio::test]
+    async fn those_who_are_refused_leave_no_record() {
+        for (openness, reach, is_recorded) in [
+            (Openness::Open, Reach::PublicOnly, true),
+            (Openness::Closed, Reach::PublicOnly, false),
+            (Openness::Unsaid, Reach::PublicOnly, false),
+            (Openness::Open, Reach::All, true),
+            (Openness::Closed, Reach::All, true),
+            (Openness::Unsaid, Reach::All, true),
+        ] {
+            let records = Arc::new(MemoryRecords::default());
+            let clock = Clock::set_to(Timestamp::from_millis(1_000));
+            let memory = Memory::new(records.clone(), clock);
+            let origin = Origin {
+                upstream: "a.io".parse().unwrap(),
+                repository: "app".parse().unwrap(),
+            };
+            let view = View::private(origin, LoginIdentity::new("user acme"));
+            let thing = Thing::Manifest("1".parse().unwrap());
+            let answer = Ok(openness);
+            memory.note(&view, &thing, &answer, reach).await.unwrap();
+            let found = memory.finding(&view).await.unwrap();
+            assert_ne!(found, Finding::default(), "{openness:?} {reach:?}");
+            let key: RecordKey = view.visibility_key();
+            let record = records.read(&key).await.unwrap();
+            assert_eq!(record.is_some(), is_recorded, "{openness:?} {reach:?}");
         }
     }
 }

@@ -114,7 +114,7 @@ impl Visibilities {
         match decide(&finding, self.memory.lately(view, &thing), reach, now) {
             Step::Take(visibility) => Ok(visibility),
             Step::TakeAndAsk(visibility) => {
-                drop(self.ask(upstream, view, &thing, None));
+                drop(self.ask(upstream, view, &thing, None, reach));
                 Ok(visibility)
             }
             Step::Ask => {
@@ -132,10 +132,10 @@ impl Visibilities {
         thing: &Thing,
         reach: Reach,
     ) -> Result<Openness, CacheError> {
-        let (openness, asked) = word(self.ask(upstream, view, thing, None)).await?;
+        let (openness, asked) = word(self.ask(upstream, view, thing, None, reach)).await?;
         // That somebody else's thing is not there says nothing about this one.
         if openness == Openness::Unsaid && reach == Reach::PublicOnly && asked != *thing {
-            let own = self.ask(upstream, view, thing, Some(thing.clone()));
+            let own = self.ask(upstream, view, thing, Some(thing.clone()), reach);
             return Ok(word(own).await?.0);
         }
         Ok(openness)
@@ -148,6 +148,7 @@ impl Visibilities {
         view: &View,
         thing: &Thing,
         only: Option<Thing>,
+        reach: Reach,
     ) -> Pending<Result<(Openness, Thing), CacheError>> {
         let (memory, upstream) = (self.memory.clone(), upstream.clone());
         let (asked, thing) = (view.clone(), thing.clone());
@@ -158,7 +159,7 @@ impl Visibilities {
             }
             let asking = upstream.openness(&asked.origin.repository, thing.sample());
             let answer = Box::pin(asking).await;
-            memory.note(&asked, &thing, &answer).await?;
+            memory.note(&asked, &thing, &answer, reach).await?;
             Ok((answer?, thing))
         };
         self.asks

@@ -1,6 +1,7 @@
 //! What is private goes to whom it may go, and what a login has seen stays with it.
 
 use http::Method;
+use larder::oci::Digest;
 use serde_json::Value;
 
 use crate::support::fake::{Request, Shown};
@@ -45,8 +46,27 @@ pub fn has_login(request: &Request) -> bool {
     }
 }
 
-async fn message(reply: Reply) -> String {
-    let body: Value = serde_json::from_slice(&reply.body().await).unwrap();
+/// Asks for a path in all ways that there are, is refused, and returns the words.
+async fn refused(proxy: &TestProxy, path: &str, digest: &Digest) -> String {
+    let head = elsewhere(proxy, Method::HEAD, path).await;
+    let get = elsewhere(proxy, Method::GET, path).await;
+    for reply in [&head, &get] {
+        assert_eq!(reply.status, 403, "{path}");
+        for header in ["cache-status", "docker-content-digest", "etag"] {
+            assert_eq!(reply.header(header), None, "{path}: {header}");
+        }
+    }
+    for (name, value) in [
+        ("range", "bytes=0-9"),
+        ("if-none-match", "\"x\""),
+        ("if-none-match", &format!("\"{digest}\"")),
+        ("authorization", "Basic YWNtZTpzZWNyZXQ="),
+    ] {
+        let ask = proxy.client();
+        let ask = ask.get(path).header("via", "1.1 gate").header(name, value);
+        assert_eq!(ask.send().await.status, 403, "{path} {name}");
+    }
+    let body: Value = serde_json::from_slice(&get.body().await).unwrap();
     assert_eq!(body["errors"][0]["code"], "DENIED");
     body["errors"][0]["message"].as_str().unwrap().to_owned()
 }
@@ -73,27 +93,8 @@ async fn private_content_is_refused_to_others_on_every_way_to_it() {
         let mut messages = Vec::new();
         for (thing, _) in &things {
             let path = format!("/v2/team/app/{thing}");
-            for method in [Method::GET, Method::HEAD] {
-                let told = format!("{moment}: {method} {path}");
-                let reply = elsewhere(&proxy, method.clone(), &path).await;
-                assert_eq!(reply.status, 403, "{told}");
-                for header in ["cache-status", "docker-content-digest", "etag"] {
-                    assert_eq!(reply.header(header), None, "{told}: {header}");
-                }
-                if method == Method::GET {
-                    let message = message(reply).await;
-                    messages.push(message.split_once(": ").unwrap().1.to_owned());
-                }
-            }
-            for (name, value) in [
-                ("range", "bytes=0-9"),
-                ("if-none-match", "\"x\""),
-                ("if-none-match", image.digest.to_string().as_str()),
-            ] {
-                let ask = proxy.client();
-                let ask = ask.get(&path).header("via", "1.1 gate").header(name, value);
-                assert_eq!(ask.send().await.status, 403, "{moment}: {path} {name}");
-            }
+            let message = refused(&proxy, &path, &image.digest).await;
+            messages.push(message.split_once(": ").unwrap().1.to_owned());
         }
         // Whether there is such a thing makes no difference.
         messages.dedup();
