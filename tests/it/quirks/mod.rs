@@ -3,19 +3,24 @@
 
 mod any;
 mod clouds;
+mod clouds_login;
 mod docker_hub;
+mod docker_hub_login;
 mod ghcr;
+mod ghcr_login;
 mod google;
 mod kubernetes;
 mod red_hat;
 mod self_hosted;
+mod self_hosted_login;
 mod version_one;
 
 use larder::oci::Verifier;
 use serde_json::Value;
 
+use crate::support::fake::Shown;
 use crate::support::image::PushedImage;
-use crate::support::{FakeRegistry, Image, Reply, TestProxy, noise};
+use crate::support::{FakeRegistry, Image, Kind, Reply, TestProxy, noise};
 
 /// Puts an image of two layers into a repository: not the same one into every repository.
 fn push(registry: &FakeRegistry, repository: &str, tag: &str) -> PushedImage {
@@ -75,4 +80,19 @@ fn expect_no_secrets(place: &FakeRegistry) {
     for request in requests {
         assert_eq!(request.authorization(), None, "{request}");
     }
+}
+
+/// Expects that the password of a user was shown, to the token service and to nobody else.
+fn expect_logins_at_tokens_only(registry: &FakeRegistry, name: &str) {
+    let requests = registry.requests();
+    let shown = requests.iter().filter_map(|request| match &request.shown {
+        Shown::Password { user, .. } => Some((request.kind, user.as_str())),
+        Shown::Nothing | Shown::Token(_) | Shown::Unknown => None,
+    });
+    let shown: Vec<_> = shown.collect();
+    assert!(!shown.is_empty());
+    assert!(
+        shown.iter().all(|found| *found == (Kind::Token, name)),
+        "{shown:?}"
+    );
 }

@@ -42,6 +42,7 @@ pub use fault::Fault;
 pub use gate::Gate;
 pub use log::Log;
 pub use quota::Quota;
+pub use registries::ACR_TOKEN_USER;
 pub use request::{Kind, Progress, Request, Shown};
 pub use token::Tokens;
 pub use users::{Logins, Users, basic};
