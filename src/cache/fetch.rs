@@ -17,7 +17,7 @@ use crate::oci::{
 };
 use crate::store::{Durability, Opened, Piece, StoreError};
 use crate::telemetry::with_causes;
-use crate::upstream::{FetchedManifest, ManifestHead as Described};
+use crate::upstream::{Fetched, FetchedManifest, ManifestHead as Described};
 
 /// How many bytes of manifests are kept in memory.
 const IN_MEMORY: u64 = 32 * 1024 * 1024;
@@ -209,6 +209,38 @@ impl Fetcher {
             .0
     }
 
+    /// Fetches a manifest from its registry and keeps it, unless it is still the one with this digest: then `None`. The
+    /// caller sees to it that this is done once for all.
+    ///
+    /// # Errors
+    /// As [`Fetcher::get`].
+    pub async fn renew(
+        &self,
+        view: &View,
+        reference: &Reference,
+        class: VariantClass,
+        known: &Digest,
+    ) -> Result<Option<Manifest>, CacheError> {
+        let (backing, repository) = (&self.backing, &view.origin.repository);
+        let upstream = backing.upstream(&view.origin.upstream)?;
+        let fetched = upstream
+            .get_manifest_unless(repository, reference, class, known)
+            .await?;
+        let fetched = match fetched {
+            Some(Fetched::Unchanged) => return Ok(None),
+            Some(Fetched::Manifest(fetched)) => Some(fetched),
+            None => None,
+        };
+        let request = Request {
+            view: view.clone(),
+            reference: reference.clone(),
+            class,
+        };
+        take(backing, &self.memory, request, fetched)
+            .await
+            .map(Some)
+    }
+
     /// Asks a registry what a manifest is, once for all who want to know now. `None` when it does not answer such
     /// requests well enough, so that it has to be fetched.
     ///
@@ -256,10 +288,30 @@ async fn get(
         return Ok(kept.named(digest, link.media_type.as_ref()));
     }
     let upstream = backing.upstream(&view.origin.upstream)?;
-    let absent = Absent::Manifest(view.clone(), reference.clone(), class);
     let fetched = upstream
         .get_manifest(&view.origin.repository, &reference, class)
         .await?;
+    let request = Request {
+        view,
+        reference,
+        class,
+    };
+    take(&backing, &memory, request, fetched).await
+}
+
+/// Verifies and keeps what came from a registry, or remembers that it has nothing.
+async fn take(
+    backing: &Arc<Backing>,
+    memory: &moka::sync::Cache<Digest, Kept>,
+    request: Request,
+    fetched: Option<FetchedManifest>,
+) -> Result<Manifest, CacheError> {
+    let Request {
+        view,
+        reference,
+        class,
+    } = request;
+    let absent = Absent::Manifest(view.clone(), reference.clone(), class);
     let Some(fetched) = fetched else {
         backing.negative.remember(absent, backing.clock.now());
         return Err(CacheError::ManifestUnknown(Word::Given));
@@ -279,7 +331,7 @@ async fn get(
             &view,
             LinkKind::Manifest,
             &digest,
-            link(&backing, &manifest.head),
+            link(backing, &manifest.head),
         )
         .await;
     let (keeper, bytes) = (backing.clone(), manifest.bytes.clone());

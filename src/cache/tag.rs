@@ -126,7 +126,9 @@ pub fn stale_reason(
 ) -> Option<StaleReason> {
     match error {
         CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(StaleReason::RateLimited),
-        CacheError::Upstream(UpstreamError::Refused { .. }) => match visibility {
+        CacheError::Upstream(
+            UpstreamError::Refused { .. } | UpstreamError::LoginRefused { .. },
+        ) => match visibility {
             Visibility::Public => (age < DENIED_GRACE).then_some(StaleReason::Denied),
             Visibility::Private => None,
         },
@@ -152,6 +154,7 @@ mod tests {
 
     use super::*;
     use crate::cache::error::Word;
+    use crate::upstream::{LoginIdentity, LoginProblem, RateLimit};
 
     #[test]
     fn when_an_old_answer_goes_out() {
@@ -161,9 +164,16 @@ mod tests {
             host: host(),
             status: StatusCode::FORBIDDEN,
             message: None,
+            login: None,
+        });
+        let useless = CacheError::Upstream(UpstreamError::LoginRefused {
+            host: host(),
+            login: LoginIdentity::new("user acme"),
+            problem: LoginProblem::Unreadable("gone".into()),
         });
         let limited = CacheError::Upstream(UpstreamError::RateLimited {
             host: host(),
+            limit: RateLimit::Pulls,
             retry_after: Duration::from_secs(1),
         });
         let broken = CacheError::Upstream(UpstreamError::Unavailable {
@@ -178,6 +188,8 @@ mod tests {
             (&refused, Public, almost, Some(StaleReason::Denied)),
             (&refused, Public, day, None),
             (&refused, Private, short, None),
+            (&useless, Public, short, Some(StaleReason::Denied)),
+            (&useless, Private, short, None),
             (&limited, Public, day, Some(StaleReason::RateLimited)),
             (&limited, Private, day, Some(StaleReason::RateLimited)),
             (&broken, Public, day, Some(StaleReason::Unreachable)),

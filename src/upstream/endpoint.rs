@@ -9,6 +9,7 @@ use super::auth::{Authenticator, TokenHosts, Trouble};
 use super::credentials::{Keyring, LoginIdentity};
 use super::endpoint_url::{EndpointUrl, Site};
 use super::error::UpstreamError;
+use super::habits::Habits;
 use super::quota::Quota;
 use super::redirect::MAX_REDIRECTS;
 use super::refusal::{self, Refusal};
@@ -32,6 +33,7 @@ pub(super) struct Endpoint {
     fallback: Fallback,
     wire: Arc<Wire>,
     authenticator: Authenticator,
+    habits: Habits,
 }
 
 impl Endpoint {
@@ -46,6 +48,7 @@ impl Endpoint {
         let wire = Arc::new(wire);
         Self {
             fallback: Fallback::of(&settings),
+            habits: Habits::new(wire.clock.clone()),
             url: settings.url,
             api_path: settings.api_path,
             scope: settings.scope,
@@ -74,7 +77,13 @@ impl Endpoint {
         &self.wire.limits
     }
 
-    /// Asks once, follows where that leads, and returns an answer that is 2xx, 404, 405, 416 or 501.
+    /// Returns what it turned out not to do well.
+    pub(super) fn habits(&self) -> &Habits {
+        &self.habits
+    }
+
+    /// Asks once, follows where that leads, and returns an answer that is 2xx, 404, 405, 416 or 501, or
+    /// 304 when the question has a condition.
     pub(super) async fn request(&self, ask: &Ask) -> Result<Answer, UpstreamError> {
         let mut trouble = None;
         let answered = self.follow(ask, &mut trouble).await;
@@ -114,6 +123,9 @@ impl Endpoint {
                 Step::Arrived(answer) => {
                     self.learn_quota(&answer);
                     let answer = self.believe(answer).await?;
+                    if answer.status() == StatusCode::NOT_MODIFIED && ask.is_conditional() {
+                        return Ok(answer);
+                    }
                     return self.wire.judge(answer).await;
                 }
             }

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::packing::{Packing, UnpackError, unpack};
-use super::registry::{FetchedManifest, ManifestHead};
+use super::registry::{Fetched, FetchedManifest, ManifestHead};
 use super::request::Ask;
 use super::wire::Answer;
 use crate::oci::{
@@ -29,9 +29,44 @@ pub(super) async fn fetch(
     class: VariantClass,
 ) -> Result<Option<FetchedManifest>, UpstreamError> {
     let ask = Ask::manifest(Method::GET, repository, reference, class);
-    let Some(answer) = found(endpoint.request(&ask).await?)? else {
+    let answer = endpoint.request(&ask).await?;
+    take(endpoint, repository, reference, answer).await
+}
+
+/// Fetches a manifest, unless it still has this digest.
+pub(super) async fn renew(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+    reference: &Reference,
+    class: VariantClass,
+    known: &Digest,
+) -> Result<Option<Fetched>, UpstreamError> {
+    let ask = Ask::manifest(Method::GET, repository, reference, class).unless(known);
+    let answer = endpoint.request(&ask).await?;
+    if answer.status() != StatusCode::NOT_MODIFIED {
+        let taken = take(endpoint, repository, reference, answer).await?;
+        return Ok(taken.map(Fetched::Manifest));
+    }
+    if declared(&answer).is_some_and(|digest| digest != *known) {
+        let fault = "says that a manifest is the same, and that it has another digest";
+        return Err(UpstreamError::protocol(answer.host(), fault));
+    }
+    endpoint.habits().note_found(repository, reference);
+    Ok(Some(Fetched::Unchanged))
+}
+
+/// Takes a manifest out of an answer.
+async fn take(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+    reference: &Reference,
+    answer: Answer,
+) -> Result<Option<FetchedManifest>, UpstreamError> {
+    let Some(answer) = found(answer)? else {
+        endpoint.habits().note_absent(repository, reference);
         return Ok(None);
     };
+    endpoint.habits().note_found(repository, reference);
     let media_type = answer.header(&CONTENT_TYPE).and_then(MediaType::parse);
     let declared = declared(&answer);
     let expected = match reference {
@@ -74,26 +109,35 @@ async fn collect(answer: Answer, expected: Option<Digest>) -> Result<Bytes, Upst
     Err(UpstreamError::protocol(&host, fault))
 }
 
-/// Asks what a manifest is, without its body.
+/// Asks what a manifest is, without its body; not at all where that tells too little.
 pub(super) async fn head(
     endpoint: &Endpoint,
     repository: &RepositoryName,
     reference: &Reference,
     class: VariantClass,
 ) -> Result<Option<ManifestHead>, UpstreamError> {
+    let habits = endpoint.habits();
+    if habits.has_poor_heads() {
+        return Ok(Some(ManifestHead::Unsupported));
+    }
     let ask = Ask::manifest(Method::HEAD, repository, reference, class);
     let answer = match endpoint.request(&ask).await {
         // A registry that we were sent to may say that it is one in the body alone.
-        Err(UpstreamError::Misled { .. }) => return Ok(Some(ManifestHead::Unsupported)),
+        Err(UpstreamError::Misled { .. }) => {
+            habits.note_denied(repository, reference);
+            return Ok(Some(ManifestHead::Unsupported));
+        }
         answer => answer?,
     };
     if matches!(
         answer.status(),
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
     ) {
+        habits.note_poor_head();
         return Ok(Some(ManifestHead::Unsupported));
     }
     let Some(answer) = found(answer)? else {
+        habits.note_denied(repository, reference);
         return Ok(None);
     };
     // What is asked for by digest has that digest, or it is not what was asked for.
@@ -101,7 +145,7 @@ pub(super) async fn head(
         Reference::Digest(digest) => Some(*digest),
         Reference::Tag(_) => None,
     };
-    Ok(Some(match declared(&answer).or(asked) {
+    let head = match declared(&answer).or(asked) {
         Some(digest) => ManifestHead::Described {
             digest,
             media_type: answer.header(&CONTENT_TYPE).and_then(MediaType::parse),
@@ -110,7 +154,23 @@ pub(super) async fn head(
                 .filter(|_| packing(&answer) == Packing::Plain),
         },
         None => ManifestHead::Unsupported,
-    }))
+    };
+    if !is_enough(&head) {
+        habits.note_poor_head();
+    }
+    Ok(Some(head))
+}
+
+/// Tells whether no GET is needed to know what a manifest is.
+fn is_enough(head: &ManifestHead) -> bool {
+    match head {
+        ManifestHead::Described {
+            media_type: Some(media_type),
+            size: Some(_),
+            ..
+        } => !media_type.says_nothing(),
+        ManifestHead::Described { .. } | ManifestHead::Unsupported => false,
+    }
 }
 
 /// Sorts out answers that are neither the manifest nor its absence.

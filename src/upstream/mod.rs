@@ -29,6 +29,7 @@ mod connect;
 mod egress;
 mod endpoint;
 mod gates;
+mod habits;
 mod manifest;
 mod packing;
 mod redirect;
@@ -54,7 +55,7 @@ pub use listing::{Cursor, Referrer, TagsPage};
 pub use metrics::Metrics;
 pub use quota::Quota;
 pub use registry::{
-    BlobHead, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,
+    BlobHead, Fetched, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,
 };
 pub use resume::BlobTransfer;
 pub use retry::Schedule;

@@ -39,6 +39,15 @@ pub struct FetchedManifest {
     pub declared: Option<Digest>,
 }
 
+/// What became of a request for a manifest unless it is one that we have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// It came. It may be the one that we have: not every registry looks.
+    Manifest(FetchedManifest),
+    /// It is the one that we have.
+    Unchanged,
+}
+
 /// What a HEAD request tells of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ManifestHead {
@@ -51,7 +60,8 @@ pub enum ManifestHead {
         /// Its size in bytes.
         size: Option<u64>,
     },
-    /// The registry does not do this: it refuses the method, or its answer names no digest. A GET will tell.
+    /// The registry does not do this: it refuses the method, or its answer names no digest, now or some minutes ago. A
+    /// GET will tell.
     Unsupported,
 }
 
@@ -198,6 +208,24 @@ impl Upstream {
         let _permit = self.budget.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
             manifest::fetch(endpoint, repository, reference, class)
+        })
+        .await
+    }
+
+    /// Fetches a manifest as [`Upstream::get_manifest`] does, unless it still has this digest.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], of the last endpoint.
+    pub async fn get_manifest_unless(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        class: VariantClass,
+        known: &Digest,
+    ) -> Result<Option<Fetched>, UpstreamError> {
+        let _permit = self.budget.admit(Work::Question).await?;
+        self.in_order(scope_of(reference), |endpoint| {
+            manifest::renew(endpoint, repository, reference, class, known)
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! What is asked of a registry, before it is known where: method, path, headers.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, IF_RANGE, RANGE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, IF_NONE_MATCH, IF_RANGE, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::metrics::Kind;
@@ -100,6 +100,18 @@ impl Ask {
         };
         self.headers.insert(RANGE, header(&value));
         self
+    }
+
+    /// Wants the content only if it does not have this digest.
+    pub(super) fn unless(mut self, known: &Digest) -> Self {
+        let tag = header(&format!("\"{known}\""));
+        self.headers.insert(IF_NONE_MATCH, tag);
+        self
+    }
+
+    /// Returns whether 304 is an answer to it.
+    pub(super) fn is_conditional(&self) -> bool {
+        self.headers.contains_key(IF_NONE_MATCH)
     }
 
     /// Wants the part only of the content that this entity tag is of.

@@ -196,8 +196,9 @@ impl Manifests {
     }
 }
 
-/// Asks by HEAD, which costs no quota; by GET where HEAD says nothing or says that there is no such tag. A tag moves only
-/// when the manifest that it points to is here: until then the old one can still be served.
+/// Asks by HEAD, which costs no quota; where HEAD says nothing or says that there is no such tag, by a GET for what is
+/// not here yet. A tag moves only when the manifest that it points to is here: until then the old one can still be
+/// served.
 async fn ask(
     fetcher: &Fetcher,
     name: &TagName,
@@ -205,24 +206,25 @@ async fn ask(
     backing: &Backing,
 ) -> Result<Checked, CacheError> {
     let reference = Reference::Tag(name.tag.clone());
-    let by_tag = || fetcher.get(&name.view, &reference, name.class);
+    let by_tag = || fetcher.renew(&name.view, &reference, name.class, &record.digest);
     let found = match fetcher.head(&name.view, &reference, name.class).await? {
-        Some(head) if head.digest == record.digest => {
-            return Ok(Checked::Same(TagRecord {
-                confirmed: backing.clock.now(),
-                ..record.clone()
-            }));
-        }
+        Some(head) if head.digest == record.digest => None,
         // By that digest, so that a tag that moves again meanwhile changes nothing. When the registry does not have it
         // yet, or no more, only the tag itself can tell.
         Some(head) => {
             let digest = Reference::Digest(head.digest);
             match fetcher.get(&name.view, &digest, VariantClass::Index).await {
                 Err(CacheError::ManifestUnknown(_)) => by_tag().await?,
-                found => found?,
+                found => Some(found?),
             }
         }
         None => by_tag().await?,
+    };
+    let Some(found) = found else {
+        return Ok(Checked::Same(TagRecord {
+            confirmed: backing.clock.now(),
+            ..record.clone()
+        }));
     };
     let now = TagRecord::new(&found.head, backing.clock.now());
     Ok(if now.digest == record.digest {

@@ -1,7 +1,7 @@
 //! Proxies on the way out: what they are told, what the registries behind them may do, and how they fail.
 
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::Empty;
+use http_body_util::Full;
 
 use super::server::{Registry, Reply};
 use super::tls::identity;
@@ -181,7 +181,7 @@ async fn an_encrypted_proxy_is_trusted_like_any_host() {
             tls: EndpointTls::usual(&usual),
         };
         let clients = Clients::new(&ways, &quick(), &tasks);
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Full::default());
         *request.method_mut() = Method::GET;
         *request.uri_mut() = url.clone();
         let answer = clients.reaching(Reach::Public).request(request).await;

@@ -1,6 +1,7 @@
 //! The behaviour of the room, against registries on loopback.
 
 mod egress;
+mod habits;
 mod http2;
 mod jumps;
 mod listing;
@@ -19,8 +20,8 @@ use std::time::Duration;
 
 use super::settings::{Egress, EndpointSettings, Limits, Parts, Settings};
 use super::{
-    BlobTransfer, EndpointUrl, FetchedManifest, Metrics, Schedule, SetupError, TransferRange, Upstream,
-    UpstreamError, Upstreams,
+    BlobTransfer, EndpointUrl, FetchedManifest, Metrics, Schedule, SetupError, TransferRange,
+    Upstream, UpstreamError, Upstreams,
 };
 use crate::oci::{Algorithm, Digest, Measurer, Reference, RepositoryName, VariantClass};
 use crate::runtime::{Clock, InstanceId, Tasks};

@@ -8,6 +8,7 @@ mod errors;
 mod headers;
 mod lies;
 mod outages;
+mod poor_heads;
 mod private;
 mod private_turns;
 mod ranges;
