@@ -1,6 +1,6 @@
 //! Blobs of one endpoint: whether they are there, and the beginning of a transfer.
 
-use http::header::{CONTENT_RANGE, ETAG};
+use http::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::endpoint::Endpoint;
@@ -33,6 +33,7 @@ pub(super) async fn head(
     }
     let ask = Ask::blob(Method::GET, repository, digest).with_range(0, Some(1));
     let answer = endpoint.request(&ask).await?;
+    learn_range(endpoint, &ask, &answer);
     let range = answer.header(&CONTENT_RANGE).unwrap_or_default();
     match answer.status() {
         StatusCode::OK => Ok(Some(BlobHead {
@@ -70,6 +71,7 @@ pub(super) async fn open(
     known_total: Option<u64>,
 ) -> Result<Option<Opening>, UpstreamError> {
     let answer = endpoint.request(ask).await?;
+    learn_range(endpoint, ask, &answer);
     let range = answer.header(&CONTENT_RANGE).and_then(ContentRange::parse);
     let (skip, total) = match answer.status() {
         StatusCode::OK => (start, answer.content_length()),
@@ -99,6 +101,18 @@ pub(super) async fn open(
         tag: strong_tag(&answer),
         body: answer.into_body(),
     }))
+}
+
+/// Notes whether an endpoint sends parts of blobs.
+fn learn_range(endpoint: &Endpoint, ask: &Ask, answer: &Answer) {
+    // A condition may be why the whole comes; and of a blob of one byte or none there is no part.
+    let is_plain = ask.headers.contains_key(RANGE) && !ask.headers.contains_key(IF_RANGE);
+    let has_parts = answer.content_length().is_none_or(|length| length > 1);
+    match answer.status() {
+        StatusCode::PARTIAL_CONTENT => endpoint.habits().note_range(),
+        StatusCode::OK if is_plain && has_parts => endpoint.habits().note_no_range(),
+        _ => {}
+    }
 }
 
 /// Returns the entity tag of an answer, unless it is weak or malformed.

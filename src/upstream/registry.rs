@@ -283,7 +283,8 @@ impl Upstream {
     /// Begins to transfer a part of a blob of this size that lies ahead of another transfer: at once, or not at all.
     ///
     /// # Errors
-    /// As [`Upstream::get_blob`]; [`UpstreamError::Overloaded`] when there is no room for it in the budget.
+    /// As [`Upstream::get_blob`]; [`UpstreamError::Overloaded`] when there is no room for it in the budget, and
+    /// [`UpstreamError::Protocol`] when the registry is known to send whole blobs alone.
     pub async fn get_blob_ahead(
         &self,
         repository: &RepositoryName,
@@ -381,6 +382,10 @@ impl Upstream {
         let ask = Ask::blob(Method::GET, repository, digest).with_range(start, end);
         let opened = self
             .in_order(EndpointScope::Digests, async |endpoint| {
+                if work == Work::Ahead && endpoint.habits().has_no_ranges() {
+                    let host = endpoint.url().site().name();
+                    return Err(UpstreamError::protocol(host, "sends no parts of blobs"));
+                }
                 let opening = blob::open(endpoint, &ask, start, known_total).await?;
                 Ok(opening.map(|opening| (endpoint.clone(), opening)))
             })

@@ -133,3 +133,66 @@ async fn an_unchanged_manifest_with_another_digest_is_nonsense() {
     let error = renew(&upstream(&[registry.url()])).await.unwrap_err();
     assert!(matches!(error, UpstreamError::Protocol { .. }), "{error}");
 }
+
+/// Asks for a part ahead of a transfer, and returns whether it begins.
+async fn begins_ahead(upstream: &Upstream, blob: &[u8]) -> bool {
+    let range = TransferRange {
+        start: 10,
+        end: Some(20),
+    };
+    let (repository, digest) = (repository(), digest(blob));
+    let begun = upstream.get_blob_ahead(&repository, &digest, range, blob.len() as u64);
+    begun.await.is_ok()
+}
+
+#[tokio::test]
+async fn parts_are_not_asked_for_ahead_where_the_whole_came() {
+    let blob = noise(1000);
+    let (answer, count) = (blob.clone(), Counter::default());
+    let registry = Registry::start(move |seen| match count.next() {
+        0 => Reply::ok(answer.as_slice()),
+        _ => Reply::range(&answer, seen),
+    })
+    .await;
+    let upstream = upstream(&[registry.url()]);
+    assert!(begins_ahead(&upstream, &blob).await);
+    assert!(!begins_ahead(&upstream, &blob).await);
+    assert_eq!(registry.log().len(), 1);
+    // What is needed is asked for all the same, and may show that it is better now.
+    let rest = TransferRange {
+        start: 990,
+        end: None,
+    };
+    let mut transfer = transfer(&upstream, &blob, rest, None).await.unwrap();
+    assert_eq!(read(&mut transfer).await.unwrap(), blob[990..]);
+    assert!(begins_ahead(&upstream, &blob).await);
+}
+
+#[tokio::test]
+async fn a_whole_blob_for_a_good_reason_says_nothing_of_parts() {
+    let blob = noise(1000);
+    let answer = blob.clone();
+    // Another entity tag each time: what is asked for under a condition comes whole.
+    let count = Counter::default();
+    let registry = Registry::start(move |seen| {
+        let tag = format!("\"{}\"", count.next());
+        let reply = match seen.header("if-range") {
+            Some(_) => Reply::ok(answer.as_slice()),
+            None if seen.method == "HEAD" => Reply::status(405),
+            None if seen.target.ends_with(&digest(b"").to_string()) => Reply::ok(""),
+            None if seen.first().is_none() => Reply::ok(answer.as_slice()).cut(500),
+            None => Reply::range(&answer, seen),
+        };
+        reply.header("ETag", &tag)
+    })
+    .await;
+    let upstream = upstream(&[registry.url()]);
+    let whole = TransferRange::WHOLE;
+    let mut transfer = transfer(&upstream, &blob, whole, None).await.unwrap();
+    assert_eq!(read(&mut transfer).await.unwrap(), blob);
+    assert_eq!(transfer.resumes(), 1);
+    // The empty blob has no first byte to ask for.
+    let empty = upstream.head_blob(&repository(), &digest(b"")).await;
+    assert_eq!(empty.unwrap().and_then(|head| head.size), Some(0));
+    assert!(begins_ahead(&upstream, &blob).await);
+}

@@ -74,6 +74,28 @@ async fn a_registry_without_ranges_is_read_once() {
 }
 
 #[tokio::test]
+async fn a_registry_without_ranges_is_asked_for_a_segment_once_for_all_blobs() {
+    let registry = FakeRegistry::start().await;
+    registry.inject(Fault::on(Kind::BlobGet).ignores_range());
+    let proxy = TestProxy::of(&registry).await;
+    for (number, requests) in [(1, 2), (2, 1), (3, 1)] {
+        let content = noise(number, 32 * MIB);
+        let digest = registry.repository("app").blob(content.clone());
+        let (gate, first) = standing(&registry, &proxy, &digest).await;
+        let far = far(&proxy, &digest, "bytes=31457280-31458279").await;
+        registry
+            .wait_for(|log| log.requests_for(&digest).len() == requests)
+            .await;
+        gate.open();
+        // Nobody notices.
+        assert_eq!(far.status, 206);
+        assert_eq!(far.body().await, content[31_457_280..31_458_280]);
+        assert_eq!(first.body().await, content[MIB..]);
+        assert_eq!(registry.requests_for(&digest).len(), requests);
+    }
+}
+
+#[tokio::test]
 async fn a_fill_does_not_wait_behind_its_own_segments() {
     let registry = FakeRegistry::start().await;
     let content = noise(1, 64 * MIB);
