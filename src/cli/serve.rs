@@ -30,8 +30,11 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
         server.listen = %loaded.settings.server.listen,
         cache.path = %loaded.settings.store.path.display(),
         "starts: {}",
-        check::exposure(&loaded.settings),
+        check::exposure(&loaded.settings).join("; "),
     );
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
     // One worker for each core that this process may use.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(MAX_BLOCKING_THREADS)

@@ -133,6 +133,72 @@ fn check_says_what_is_configured() {
 }
 
 #[test]
+fn check_says_which_logins_are_used_and_what_they_expose() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let home = folder.path().to_str().unwrap();
+    fs::create_dir_all(folder.path().join(".docker")).unwrap();
+    for file in ["robot", "next", "token", ".docker/config.json", "auth.json"] {
+        fs::write(folder.path().join(file), "hunter2").unwrap();
+    }
+    let file = folder.path().join("larder.toml");
+    fs::write(
+        &file,
+        r#"
+        [server]
+        public_registries = false
+        [credentials]
+        auth_files = ["auth.json"]
+        [[upstream]]
+        name = "docker.io"
+        credentials = { username = "acme", password_env = "HUB_PASSWORD" }
+        [[upstream]]
+        name = "r.example"
+        endpoints = [
+          { url = "https://m.example/v2/proxy", override_path = true, digests_only = true, credentials = { identity_token_file = "token" } },
+          { url = "https://r.example", http_fallback = true },
+        ]
+        credentials = { username = "robot$all", password_file = "robot", next_password_file = "next" }
+        token_hosts = ["auth.example"]
+        share = "everyone"
+        [[upstream.credential]]
+        match = "public/**"
+        anonymous = true
+        [[upstream.credential]]
+        match = "team-a/**"
+        registry_token_file = "token"
+        share = "this-machine"
+        [[upstream]]
+        name = "mirrored.example"
+        endpoints = ["http://127.0.0.1:5001"]
+        [[upstream]]
+        name = "s.example"
+        share = "everyone"
+        [[upstream]]
+        name = "*.dkr.ecr.*.amazonaws.com"
+        credentials = { helper = "ecr-login" }
+        "#,
+    )
+    .unwrap();
+    let path = file.to_str().unwrap();
+    for (name, listen) in [
+        ("check_logins_for_all", "0.0.0.0:80"),
+        ("check_logins_for_this_machine", "127.0.0.1:80"),
+    ] {
+        let variables = [
+            ("HOME", home),
+            ("HUB_PASSWORD", "hunter2"),
+            ("LARDER_SERVER__LISTEN", listen),
+            ("HTTPS_PROXY", "http://ada:hunter2@proxy:3128"),
+            ("NO_PROXY", "localhost,.svc"),
+        ];
+        let (exit, data, talk) = larder(&["check", "--config", path], &variables);
+        assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+        assert!(!data.contains("hunter2"), "{data}");
+        assert_shown(name, &data.replace(home, "FOLDER"));
+    }
+}
+
+#[test]
 fn faults_are_talk_and_exit_with_2() {
     for command in ["check", "serve"] {
         let variables = [

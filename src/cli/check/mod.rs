@@ -1,15 +1,18 @@
 //! `larder check`: says what is wrong with the configuration, or else what it means.
 
+mod exposure;
+mod upstreams;
+
 use bytesize::ByteSize;
+
+pub(super) use exposure::exposure;
 
 use super::failure::Failure;
 use super::log_settings;
 use super::output::Output;
-use crate::addressing::{Alias, VirtualHost};
 use crate::cache::freshness::Freshness;
 use crate::config::{self, Flags, Loaded, Settings, Surroundings};
 use crate::telemetry::log::LogLevel;
-use crate::upstream::{self, EndpointSettings};
 
 /// Reads the configuration and prints what it means.
 pub(super) fn check(
@@ -21,20 +24,6 @@ pub(super) fn check(
     log_settings(surroundings, LogLevel::default())?;
     output.data(&report(&loaded));
     Ok(())
-}
-
-/// Says who can pull what.
-pub(super) fn exposure(settings: &Settings) -> String {
-    let names: Vec<String> = settings
-        .upstreams
-        .iter()
-        .map(|upstream| upstream.pattern.to_string())
-        .collect();
-    format!(
-        "anyone who can reach {} can pull every public image of: {}",
-        settings.server.listen,
-        names.join(", ")
-    )
 }
 
 /// Says what a configuration means.
@@ -55,21 +44,23 @@ fn report(loaded: &Loaded) -> String {
         ("cache", cache(settings)),
         ("tags", freshness(settings.cache.tags.freshness)),
         ("default", default_upstream(settings)),
+        ("proxies", upstreams::proxies(&settings.egress)),
     ];
-    let mut report: Vec<String> = lines
-        .iter()
-        .map(|(label, value)| format!("{label:14} {value}"))
-        .collect();
+    let labelled = |(label, value): (&str, String)| format!("{label:14} {value}");
+    let mut report: Vec<String> = lines.into_iter().map(labelled).collect();
+    let logins = upstreams::shared_logins(loaded);
+    let labels = std::iter::once("logins").chain(std::iter::repeat(""));
+    report.extend(labels.zip(logins).map(labelled));
     report.push("upstreams".to_owned());
-    report.extend(upstreams(settings));
+    report.extend(upstreams::upstreams(loaded));
     report.push(String::new());
-    report.push(exposure(settings));
-    let reach = if settings.server.listen.ip().is_loopback() {
-        "only this machine can reach that address"
-    } else {
-        "other machines can reach that address, and no client has to log in"
-    };
-    report.push(reach.to_owned());
+    report.extend(exposure(settings));
+    report.push(exposure::reach(settings).to_owned());
+    if !loaded.warnings.is_empty() {
+        report.push(String::new());
+        let warnings = loaded.warnings.iter();
+        report.extend(warnings.map(|warning| format!("warning: {warning}")));
+    }
     report.join("\n")
 }
 
@@ -109,46 +100,4 @@ fn default_upstream(settings: &Settings) -> String {
         Some(name) => format!("names without a registry lead to {name}"),
         None => "names without a registry lead nowhere".to_owned(),
     }
-}
-
-/// Describes each upstream on a line of its own.
-fn upstreams(settings: &Settings) -> Vec<String> {
-    let describe = |upstream: &upstream::Settings| {
-        let pattern = &upstream.pattern;
-        let rules = &settings.addressing.upstreams;
-        let rule = rules.iter().find(|rule| rule.pattern == *pattern);
-        let names: Vec<&str> = rule
-            .into_iter()
-            .flat_map(|rule| {
-                let aliases = rule.aliases.iter().map(Alias::as_str);
-                aliases.chain(rule.hosts.iter().map(VirtualHost::as_str))
-            })
-            .collect();
-        let mut line = format!("  {pattern}: {}", endpoints(upstream));
-        if !names.is_empty() {
-            line.push_str(&format!("; also named {}", names.join(", ")));
-        }
-        let mut own = settings.cache.tags.per_upstream.iter();
-        if let Some((_, own)) = own.find(|(own, _)| own == pattern) {
-            line.push_str(&format!("; tags {}", freshness(*own)));
-        }
-        line
-    };
-    settings.upstreams.iter().map(describe).collect()
-}
-
-fn endpoints(upstream: &upstream::Settings) -> String {
-    if upstream.endpoints.is_empty() {
-        return "https:// and its own name".to_owned();
-    }
-    let describe = |endpoint: &EndpointSettings| {
-        let url = &endpoint.url;
-        match &endpoint.tls.ca_file {
-            Some(file) => format!("{url} (trusts {})", file.display()),
-            None if url.is_encrypted() => url.to_string(),
-            None => format!("{url} (not encrypted)"),
-        }
-    };
-    let endpoints: Vec<String> = upstream.endpoints.iter().map(describe).collect();
-    endpoints.join(", then ")
 }

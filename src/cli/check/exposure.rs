@@ -1,0 +1,85 @@
+//! Says what is exposed to whom.
+
+use crate::cache::{Audience, ShareRule};
+use crate::config::Settings;
+use crate::oci::UpstreamPattern;
+use crate::upstream::{self, CredentialSettings, CredentialSource};
+
+/// Says who can pull what, a sentence each.
+pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
+    let all = settings.upstreams.iter();
+    let public = names(all.clone().map(|upstream| &upstream.pattern));
+    let listen = settings.server.listen;
+    let mut sentences = vec![format!(
+        "anyone who can reach {listen} can pull every public image of: {public}"
+    )];
+    let mut kept = Vec::new();
+    for upstream in all.filter(|upstream| has_login(upstream)) {
+        match shared(settings, &upstream.pattern) {
+            Some(sentence) => sentences.push(sentence),
+            None => kept.push(&upstream.pattern),
+        }
+    }
+    if !kept.is_empty() {
+        let kept = names(kept.into_iter());
+        sentences.push(format!(
+            "only clients on this machine can pull private images of: {kept}"
+        ));
+    }
+    sentences
+}
+
+/// Says that others can reach larder, or that they cannot.
+pub(super) fn reach(settings: &Settings) -> &'static str {
+    if settings.is_for_this_machine() {
+        "only this machine can reach that address"
+    } else {
+        "other machines can reach that address, and no client has to log in"
+    }
+}
+
+/// Says to whom the private images of an upstream go, unless all of them stay on this machine.
+fn shared(settings: &Settings, pattern: &UpstreamPattern) -> Option<String> {
+    let rules = settings.cache.share.as_slice().iter();
+    let rules: Vec<&ShareRule> = rules.filter(|rule| rule.upstreams == *pattern).collect();
+    if rules
+        .iter()
+        .all(|rule| rule.audience == Audience::ThisMachine)
+    {
+        return None;
+    }
+    let last = rules.len() - 1;
+    let part = |(index, rule): (usize, &&ShareRule)| {
+        let which = match (index, last) {
+            (0, 0) => "all".to_owned(),
+            (index, last) if index == last => "all others".to_owned(),
+            _ => rule.repositories.to_string(),
+        };
+        match rule.audience {
+            Audience::Everyone => {
+                format!(
+                    "{which} to anyone who can reach {}, without a login",
+                    settings.server.listen
+                )
+            }
+            Audience::ThisMachine => format!("{which} to clients on this machine"),
+        }
+    };
+    let parts: Vec<String> = rules.iter().enumerate().map(part).collect();
+    Some(format!(
+        "private images of {pattern} go, as share says, {}",
+        parts.join(", ")
+    ))
+}
+
+/// Tells whether more than public images can be pulled from an upstream.
+fn has_login(upstream: &upstream::Settings) -> bool {
+    let is_login = |login: &CredentialSettings| login.source != CredentialSource::Anonymous;
+    let endpoints = upstream.endpoints.iter().flat_map(|e| &e.credentials);
+    upstream.credentials.iter().chain(endpoints).any(is_login)
+}
+
+fn names<'a>(patterns: impl Iterator<Item = &'a UpstreamPattern>) -> String {
+    let names: Vec<String> = patterns.map(ToString::to_string).collect();
+    names.join(", ")
+}
