@@ -168,11 +168,23 @@ impl LoginReader<'_> {
             self.faults.push(next.place.clone(), message);
         }
         let next = keys.next_password_file.map(|file| self.existing(file));
+        let password = self.secret("password", keys.password);
         Some(CredentialSource::Password {
-            password: self.secret("password", keys.password)?,
-            username: keys.username?.value.into(),
+            username: self.username(keys.username?)?.into(),
+            password: password?,
             next,
         })
+    }
+
+    /// Judges the name of a user. With ':', nobody could tell where the password begins (RFC 7617).
+    fn username(&mut self, username: Located<String>) -> Option<String> {
+        let text = username.value;
+        if text.is_empty() || text.contains(':') || text.contains(char::is_control) {
+            let message = "this is no user: it can have neither ':' nor line breaks";
+            self.faults.push(username.place, message);
+            return None;
+        }
+        Some(text)
     }
 
     /// Reads where a secret is.

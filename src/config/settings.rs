@@ -23,3 +23,10 @@ pub struct Settings {
     /// How long what is kept counts as current.
     pub cache: cache::Settings,
 }
+
+impl Settings {
+    /// Returns whether nobody but this machine can reach the registry API.
+    pub fn is_for_this_machine(&self) -> bool {
+        self.server.listen.ip().to_canonical().is_loopback()
+    }
+}

@@ -15,11 +15,22 @@ pub(super) fn warnings(
     files: &AuthFiles,
     surroundings: &Surroundings,
 ) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let absent = files.used.iter().filter_map(|file| absent(file));
+    let mut warnings: Vec<String> = absent
+        .map(|what| format!("logins of all: {what}"))
+        .collect();
     for upstream in &settings.upstreams {
         let own = upstream.credentials.iter();
         let others = upstream.endpoints.iter().flat_map(|e| &e.credentials);
-        for login in own.chain(others) {
+        let is_told = |login: &&CredentialSettings| match &login.source {
+            CredentialSource::AuthFile(file) => files.used.contains(file),
+            CredentialSource::Anonymous
+            | CredentialSource::Password { .. }
+            | CredentialSource::IdentityToken(_)
+            | CredentialSource::RegistryToken(_)
+            | CredentialSource::Helper(_) => false,
+        };
+        for login in own.chain(others).filter(|login| !is_told(login)) {
             let missing = missing(&login.source, surroundings);
             let name = &upstream.pattern;
             warnings.extend(
@@ -38,16 +49,11 @@ pub(super) fn warnings(
             settings.server.listen
         ));
     }
-    warnings.dedup();
     warnings
 }
 
 /// Says what a login needs and does not find.
 fn missing(source: &CredentialSource, surroundings: &Surroundings) -> Vec<String> {
-    let absent = |path: &Path| {
-        let is_absent = !path.exists();
-        is_absent.then(|| format!("there is no file {}", path.display()))
-    };
     let secret = |secret: &SecretSource| match secret {
         SecretSource::File(path) => absent(path),
         SecretSource::Value(_) => None,
@@ -69,6 +75,11 @@ fn missing(source: &CredentialSource, surroundings: &Surroundings) -> Vec<String
             )]
         }
     }
+}
+
+fn absent(path: &Path) -> Option<String> {
+    let is_absent = !path.exists();
+    is_absent.then(|| format!("there is no file {}", path.display()))
 }
 
 fn is_installed(helper: &HelperName, surroundings: &Surroundings) -> bool {

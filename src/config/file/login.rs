@@ -68,7 +68,7 @@ impl SecretKeys {
                 .find_map(|key| table.place_of(key)),
             here: table.refused(here),
             file: table.path(file),
-            variable: table.text(variable, values::variable),
+            variable: table.text(variable, values::any),
         }
     }
 }
@@ -112,7 +112,7 @@ impl LoginKeys {
         Self {
             place: table.place(),
             sources,
-            username: table.text("username", values::username),
+            username: table.text("username", values::any),
             password: SecretKeys::read(table, PASSWORD),
             next_password_file: table.path("next_password_file"),
             identity_token: SecretKeys::read(table, IDENTITY_TOKEN),

@@ -1,5 +1,9 @@
 //! What people see of their mistakes, and which source of settings wins.
 
+mod endpoints;
+mod logins;
+mod shared;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -38,7 +42,8 @@ fn read(text: &str) -> Result<Settings, Faults> {
     let Some(written) = read_file(Path::new("larder.toml"), text, &mut faults) else {
         return Err(faults.in_order());
     };
-    let (settings, _) = resolve::resolve(written, &surroundings(&[]), &mut faults);
+    let variables = [("HUB_PASSWORD", "hunter2\n"), ("TWO_LINES", "a\nb")];
+    let (settings, _) = resolve::resolve(written, &surroundings(&variables), &mut faults);
     faults.unless_any(settings)
 }
 
