@@ -107,8 +107,8 @@ pub(super) struct ServeArguments {
     config: ConfigArguments,
     /// Where to serve the registry API, as ip:port [default: 127.0.0.1:5000].
     ///
-    /// There is no client authentication: who reaches this address can pull what larder can pull. Overrides
-    /// server.listen.
+    /// There is no client authentication: who reaches this address can pull every public image, and what `share` gives.
+    /// Overrides server.listen.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<OsString>,
     /// The folder to keep content in, for one larder alone.

@@ -82,7 +82,7 @@ impl Written {
 pub(in crate::config) struct ServerKeys {
     /// `ip:port` where the registry API is served. Default: `127.0.0.1:5000`.
     ///
-    /// Danger: who reaches another address than a loopback one can pull what larder can pull.
+    /// Danger: who reaches another address than a loopback one can pull every public image, and what `share` gives.
     pub(in crate::config) listen: Option<Located<SocketAddr>>,
     /// `ip:port` where health and metrics are served, read only. Default: nowhere.
     pub(in crate::config) metrics_listen: Option<Located<SocketAddr>>,

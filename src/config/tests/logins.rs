@@ -224,3 +224,53 @@ fn a_file_that_cannot_be_read_is_a_fault_and_an_absent_one_is_not() {
         assert_eq!(read(&text).is_err(), is_fault, "{file}");
     }
 }
+
+#[test]
+fn what_the_readme_says_of_private_registries_can_be_written() {
+    let readme = include_str!("../../../README.md");
+    let (_, section) = readme
+        .split_once("\n## Private registries and logins\n")
+        .unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let (_, example) = section.split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    assert_eq!(
+        settings(example)
+            .upstreams
+            .last()
+            .unwrap()
+            .credentials
+            .len(),
+        2
+    );
+
+    let (_, table) = section
+        .split_once("| registry | `name` | login |\n|---|---|---|\n")
+        .unwrap();
+    let rows: Vec<&str> = table
+        .lines()
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let columns: Vec<&str> = row.split('|').collect();
+        let [_, _, name, login, _] = columns[..] else {
+            panic!("{row}");
+        };
+        let quoted = |text: &str| {
+            let found = text.split('`').nth(1)?;
+            Some(found.to_owned())
+        };
+        // Where the name is up to the reader, the endpoint is quoted.
+        let Some(first) = quoted(name) else { continue };
+        let text = if first.starts_with("endpoints") {
+            let endpoints = first.replace("<repository>", "r");
+            format!("[[upstream]]\nname = \"r.example\"\n{endpoints}\n")
+        } else {
+            let helper = quoted(login).filter(|login| login.starts_with("helper"));
+            let login = helper.unwrap_or_else(|| "auth_file = \"a.json\"".to_owned());
+            format!("[[upstream]]\nname = \"{first}\"\ncredentials = {{ {login} }}\n")
+        };
+        settings(&text);
+    }
+}
