@@ -95,11 +95,12 @@ impl Accounts {
     /// Takes down that a secret was refused. Returns where the login came from; `None` when it was never handed out.
     pub(super) fn note(&self, login: &Login) -> Option<(Place, Novelty)> {
         let mut table = self.table();
-        let account = table.iter_mut().find(|account| account.has(login))?;
+        let accounts = table.iter_mut().filter(|account| account.has(login));
+        let account = accounts.max_by_key(|account| account.used)?;
         let novelty = if account.refused.contains(&login.secret) {
             Novelty::Echo
         } else {
-            account.refused.push(login.secret.clone());
+            account.turn_down(&login.secret);
             Novelty::New
         };
         Some((account.place.clone(), novelty))
@@ -116,9 +117,7 @@ impl Accounts {
     ) -> Option<Login> {
         let mut table = self.table();
         let account = account_of(&mut table, offer, place, now);
-        if !account.refused.contains(&login.secret) {
-            account.refused.push(login.secret.clone());
-        }
+        account.turn_down(&login.secret);
         let is_open = match account.breaker {
             Breaker::Open { .. } => true,
             Breaker::Closed { .. } | Breaker::Trying { .. } => false,
@@ -145,19 +144,16 @@ impl Accounts {
     /// Takes down that a login was accepted.
     pub(super) fn accepted(&self, login: &Login) {
         let mut table = self.table();
-        let Some(account) = table.iter_mut().find(|account| account.has(login)) else {
-            return;
-        };
-        account.refused.clear();
-        if account.preferred.as_ref() != Some(&login.secret) {
+        for account in table.iter_mut().filter(|account| account.has(login)) {
+            account.refused.clear();
             account.preferred = Some(login.secret.clone());
-        }
-        if account.breaker.accepted() {
-            tracing::info!(
-                upstream.name = &*self.server,
-                login = %account.identity,
-                "a login that was left alone is accepted again"
-            );
+            if account.breaker.accepted() {
+                tracing::info!(
+                    upstream.name = &*self.server,
+                    login = %account.identity,
+                    "a login that was left alone is accepted again"
+                );
+            }
         }
     }
 
@@ -208,7 +204,7 @@ fn account_of<'a>(
 impl Account {
     /// So many secrets are tried in a row: a helper may have a new one each time.
     const MAX_TRIED: usize = 2;
-    /// So many secrets of a helper are remembered: what was shown a while ago may be refused only now.
+    /// So many secrets are remembered: what was shown a while ago may be refused only now.
     const MAX_SHOWN: usize = 4;
 
     fn new(offer: &Offer, place: &Place, now: Instant) -> Self {
@@ -237,6 +233,10 @@ impl Account {
         self.identity == login.identity && self.secrets.contains(&login.secret)
     }
 
+    fn turn_down(&mut self, secret: &LoginSecret) {
+        remember(&mut self.refused, secret);
+    }
+
     /// Returns the secret to show next: the one that was accepted last, or the first that was not refused.
     fn untried(&self, offer: &Offer) -> Option<LoginSecret> {
         let preferred = self.preferred.iter();
@@ -249,15 +249,20 @@ impl Account {
 
     fn hand_out(&mut self, secret: LoginSecret) -> Login {
         self.attempt = Attempt::Open;
-        if !self.secrets.contains(&secret) {
-            self.secrets.push(secret.clone());
-            if self.secrets.len() > Self::MAX_SHOWN {
-                drop(self.secrets.remove(0));
-            }
-        }
+        remember(&mut self.secrets, &secret);
         Login {
             identity: self.identity.clone(),
             secret,
+        }
+    }
+}
+
+/// Adds a secret to a list of the latest.
+fn remember(list: &mut Vec<LoginSecret>, secret: &LoginSecret) {
+    if !list.contains(secret) {
+        list.push(secret.clone());
+        if list.len() > Account::MAX_SHOWN {
+            drop(list.remove(0));
         }
     }
 }

@@ -90,7 +90,7 @@ impl Helpers {
             let program = self.program(name, tasks).await?;
             run(program, server).await
         };
-        let late = || format!("did not answer within {} s", self.patience.as_secs());
+        let late = || format!("did not answer within {:?}", self.patience);
         let result = timeout(self.patience, asking).await;
         let result = result.unwrap_or_else(|_| Err(late()));
         result.map_err(|problem| format!("the credential helper '{name}' {problem}").into())

@@ -89,8 +89,11 @@ impl HelperAnswers {
             }
             let waits = match recency {
                 Recency::Known => known.is_none(),
-                // Who failed a moment ago, with an old answer left, does not keep anybody again.
-                Recency::Recent => known.is_none() || state.failure.is_none(),
+                // Who failed last time does not keep anybody again, as long as there is an old answer.
+                Recency::Recent => match known {
+                    Some(Answer::Login(_) | Answer::Nothing) => state.failure.is_none(),
+                    Some(Answer::Failed(_)) | None => true,
+                },
                 Recency::Now => true,
             };
             state.run.clone().filter(|_| waits)

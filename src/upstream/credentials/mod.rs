@@ -18,6 +18,9 @@ mod source;
 mod stamp;
 mod watched;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -171,6 +174,12 @@ impl Keyring {
         tasks: Tasks,
     ) -> Self {
         let named = ServerName::parse(server);
+        if named.is_none() && !settings.is_empty() {
+            tracing::warn!(
+                upstream.name = server,
+                "auth files and credential helpers know no registry of that name"
+            );
+        }
         let helpers = named.map(|named| {
             let answers = HelperAnswers::new(helpers, named.clone(), tasks.clone());
             (named, Arc::new(answers))
@@ -194,7 +203,10 @@ impl Keyring {
     /// Waits only as long as nothing is known of a source, for a file or a helper.
     pub(super) async fn identity(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
         for (_, source) in self.inner.sources_of(repository) {
-            match source.identity(repository).await {
+            if let Some(identity) = source.certain() {
+                return Some(identity.clone());
+            }
+            match source.says(repository, Recency::Known).await {
                 Says::Nothing => {}
                 Says::Anonymous => return None,
                 Says::Login(Offer { identity, .. }) | Says::Unreadable(identity, _) => {

@@ -182,16 +182,11 @@ impl Source {
         }
     }
 
-    /// Returns which login the source has for a repository, if it has one, whether it can be read or not. Waits only
-    /// when nothing is known.
-    pub(super) async fn identity(&self, repository: &RepositoryName) -> Says {
+    /// Returns which login the source is for, when that is certain whatever can be read.
+    pub(super) fn certain(&self) -> Option<&LoginIdentity> {
         match self {
-            Self::Named(named) => {
-                Says::Unreadable(named.identity.clone(), "is not read for this".into())
-            }
-            Self::Anonymous | Self::Silent | Self::AuthFile { .. } | Self::Helper { .. } => {
-                self.says(repository, Recency::Known).await
-            }
+            Self::Named(named) => Some(&named.identity),
+            Self::Anonymous | Self::Silent | Self::AuthFile { .. } | Self::Helper { .. } => None,
         }
     }
 
