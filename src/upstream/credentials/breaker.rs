@@ -116,65 +116,68 @@ mod tests {
         Accepted,
     }
 
+    use Event::{Accepted, Admitted, NotAdmitted, Refused, Suspended};
+
+    /// What happens at which second.
+    const TABLES: [&[(u64, Event)]; 4] = [
+        &[
+            (0, Admitted),
+            (0, Admitted),
+            (1, Refused),
+            (2, Admitted),
+            (2, Suspended(60)),
+            // From the one that was admitted along with it.
+            (3, Refused),
+            (61, NotAdmitted(62)),
+            (62, Admitted),
+            // The others wait for the first.
+            (63, NotAdmitted(122)),
+            (64, Suspended(120)),
+            (183, NotAdmitted(184)),
+            (184, Admitted),
+            (185, Accepted),
+            (186, Admitted),
+            (187, Refused),
+            (188, Suspended(60)),
+        ],
+        // In a row means: none was accepted between them.
+        &[
+            (0, Refused),
+            (1, Accepted),
+            (2, Refused),
+            (3, Suspended(60)),
+        ],
+        // Nothing is heard of a trial.
+        &[
+            (0, Refused),
+            (0, Suspended(60)),
+            (60, Admitted),
+            (119, NotAdmitted(120)),
+            (120, Admitted),
+            (121, NotAdmitted(180)),
+        ],
+        // Longer each time, up to a limit.
+        &[
+            (0, Refused),
+            (0, Suspended(60)),
+            (60, Admitted),
+            (60, Suspended(120)),
+            (180, Admitted),
+            (180, Suspended(240)),
+            (420, Admitted),
+            (420, Suspended(480)),
+            (900, Admitted),
+            (900, Suspended(900)),
+            (1800, Admitted),
+            (1800, Suspended(900)),
+            (2699, NotAdmitted(2700)),
+        ],
+    ];
+
     #[test]
     fn what_follows_what() {
-        use Event::{Accepted, Admitted, NotAdmitted, Refused, Suspended};
-        let tables: [&[(u64, Event)]; 4] = [
-            &[
-                (0, Admitted),
-                (0, Admitted),
-                (1, Refused),
-                (2, Admitted),
-                (2, Suspended(60)),
-                // From the one that was admitted along with it.
-                (3, Refused),
-                (61, NotAdmitted(62)),
-                (62, Admitted),
-                // The others wait for the first.
-                (63, NotAdmitted(122)),
-                (64, Suspended(120)),
-                (183, NotAdmitted(184)),
-                (184, Admitted),
-                (185, Accepted),
-                (186, Admitted),
-                (187, Refused),
-                (188, Suspended(60)),
-            ],
-            // In a row means: none was accepted between them.
-            &[
-                (0, Refused),
-                (1, Accepted),
-                (2, Refused),
-                (3, Suspended(60)),
-            ],
-            // Nothing is heard of a trial.
-            &[
-                (0, Refused),
-                (0, Suspended(60)),
-                (60, Admitted),
-                (119, NotAdmitted(120)),
-                (120, Admitted),
-                (121, NotAdmitted(180)),
-            ],
-            // Longer each time, up to a limit.
-            &[
-                (0, Refused),
-                (0, Suspended(60)),
-                (60, Admitted),
-                (60, Suspended(120)),
-                (180, Admitted),
-                (180, Suspended(240)),
-                (420, Admitted),
-                (420, Suspended(480)),
-                (900, Admitted),
-                (900, Suspended(900)),
-                (1800, Admitted),
-                (1800, Suspended(900)),
-                (2699, NotAdmitted(2700)),
-            ],
-        ];
         let start = Instant::now();
-        for (number, table) in tables.into_iter().enumerate() {
+        for (number, table) in TABLES.into_iter().enumerate() {
             let mut breaker = Breaker::default();
             for (second, event) in table {
                 let now = start + Duration::from_secs(*second);

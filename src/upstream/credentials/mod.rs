@@ -1,6 +1,6 @@
 //! Logins at registries: where they come from, which one is for which repository, and whether it may be used.
 //!
-//! A [`Keyring`] belongs to one endpoint. What it hands out is shown to that endpoint and its token service alone
+//! A `Keyring` belongs to one endpoint. What it hands out is shown to that endpoint and its token service alone
 //! (`auth/`), and never printed. It reads files again when they change, and leaves a login alone that was refused:
 //! registries lock accounts.
 

@@ -60,10 +60,13 @@ struct Inner<T> {
     path: PathBuf,
     absence: Absence,
     limit: usize,
-    parse: Box<dyn Fn(&[u8]) -> Result<T, String> + Send + Sync>,
+    parse: Box<Parse<T>>,
     state: Mutex<State<T>>,
     tasks: Tasks,
 }
+
+/// Makes sense of a file.
+type Parse<T> = dyn Fn(&[u8]) -> Result<T, String> + Send + Sync;
 
 struct State<T> {
     known: Option<Known<T>>,

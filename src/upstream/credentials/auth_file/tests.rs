@@ -52,7 +52,6 @@ fn which_entry_is_for_a_repository() {
         ("quay.io/team/application", "application"),
         ("other.io/team/app", "other"),
     ]);
-    let hub = |key: &str| auths(&[(key, "hub"), ("quay.io", "quay")]);
     let ports = auths(&[("r.io", "plain"), ("r.io:5000", "port")]);
     for (file, server, repository, expected) in [
         (&spaces, "quay.io", "x", "host with p"),
@@ -71,51 +70,56 @@ fn which_entry_is_for_a_repository() {
         (&ports, "r.io:443", "x", "plain with p"),
         (&ports, "r.io:5000", "x", "port with p"),
         (&ports, "r.io:80", "x", "nothing"),
-        (
-            &hub("https://index.docker.io/v1/"),
-            "docker.io",
-            "library/a",
-            "hub with p",
-        ),
-        (
-            &hub("index.docker.io"),
-            "docker.io",
-            "library/a",
-            "hub with p",
-        ),
-        (&hub("docker.io"), "docker.io", "library/a", "hub with p"),
-        (
-            &hub("registry-1.docker.io"),
-            "docker.io",
-            "library/a",
-            "hub with p",
-        ),
-        (
-            &hub("https://registry-1.docker.io/v2/"),
-            "docker.io",
-            "library/a",
-            "hub with p",
-        ),
-        (
-            &hub("docker.io"),
-            "registry-1.docker.io",
-            "library/a",
-            "hub with p",
-        ),
-        (
-            &hub("docker.io/acme"),
-            "docker.io",
-            "acme/app",
-            "hub with p",
-        ),
-        (&hub("docker.io/acme"), "docker.io", "library/a", "nothing"),
-        (&hub("docker.io"), "quay.io", "a", "quay with p"),
     ] {
         assert_eq!(
             found(file, server, repository),
             expected,
             "{file} {server}/{repository}"
         );
+    }
+}
+
+#[test]
+fn spellings_of_docker_hub_are_one() {
+    let hub = |key: &str| auths(&[(key, "hub"), ("quay.io", "quay")]);
+    for (file, server, repository, expected) in [
+        (
+            hub("https://index.docker.io/v1/"),
+            "docker.io",
+            "library/a",
+            "hub with p",
+        ),
+        (
+            hub("index.docker.io"),
+            "docker.io",
+            "library/a",
+            "hub with p",
+        ),
+        (hub("docker.io"), "docker.io", "library/a", "hub with p"),
+        (
+            hub("registry-1.docker.io"),
+            "docker.io",
+            "library/a",
+            "hub with p",
+        ),
+        (
+            hub("https://registry-1.docker.io/v2/"),
+            "docker.io",
+            "library/a",
+            "hub with p",
+        ),
+        (
+            hub("docker.io"),
+            "registry-1.docker.io",
+            "library/a",
+            "hub with p",
+        ),
+        (hub("docker.io/acme"), "docker.io", "acme/app", "hub with p"),
+        (hub("docker.io/acme"), "docker.io", "library/a", "nothing"),
+        (hub("docker.io"), "quay.io", "a", "quay with p"),
+    ] {
+        let found = found(&file, server, repository);
+        assert_eq!(found, expected, "{file} {server}/{repository}");
     }
 }
 
@@ -188,31 +192,32 @@ fn shapes_of_entries() {
         (r#"{"auth":null,"identitytoken":""}"#, "nothing"),
         // :
         (r#"{"auth":"Og=="}"#, "nothing"),
-        ("[]", "has an entry for 'r.io' that is none"),
-        ("7", "has an entry for 'r.io' that is none"),
-        (r#""YTpi""#, "has an entry for 'r.io' that is none"),
-        (
-            r#"{"auth":["YTpi"]}"#,
-            "has an entry for 'r.io' that is none",
-        ),
-        (
-            r#"{"auth":"%%%"}"#,
-            "has an entry for 'r.io' whose 'auth' is no base64",
-        ),
+    ] {
+        let file = format!(r#"{{"auths":{{"r.io":{entry}}}}}"#);
+        assert_eq!(found(&file, "r.io", "a"), expected, "{entry}");
+    }
+}
+
+#[test]
+fn entries_that_are_of_no_use() {
+    for (entry, fault) in [
+        ("[]", "that is none"),
+        ("7", "that is none"),
+        (r#""YTpi""#, "that is none"),
+        (r#"{"auth":["YTpi"]}"#, "that is none"),
+        (r#"{"auth":"%%%"}"#, "whose 'auth' is no base64"),
         (
             r#"{"auth":"YWI="}"#,
-            "has an entry for 'r.io' whose 'auth' is no user with a password",
+            "whose 'auth' is no user with a password",
         ),
-        (
-            r#"{"auth":"Ojr/"}"#,
-            "has an entry for 'r.io' whose 'auth' is no text in UTF-8",
-        ),
+        (r#"{"auth":"Ojr/"}"#, "whose 'auth' is no text in UTF-8"),
         (
             r#"{"username":"a:b","password":"c"}"#,
-            "has an entry for 'r.io' whose user has a ':'",
+            "whose user has a ':'",
         ),
     ] {
         let file = format!(r#"{{"auths":{{"r.io":{entry}}}}}"#);
+        let expected = format!("has an entry for 'r.io' {fault}");
         assert_eq!(found(&file, "r.io", "a"), expected, "{entry}");
         // What is wrong with one registry does not concern another.
         assert_eq!(found(&file, "q.io", "a"), "nothing", "{entry}");
