@@ -275,3 +275,44 @@ impl fmt::Debug for Account {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Secret;
+    use super::*;
+
+    #[test]
+    fn what_is_suspended_is_not_forgotten_for_others() {
+        let accounts = Accounts::new("r.io");
+        let place = Place {
+            source: 0,
+            repository: "a".parse().unwrap(),
+        };
+        let offer = |number: usize| Offer {
+            identity: LoginIdentity::new("file x"),
+            maker: Maker::People,
+            secrets: vec![LoginSecret::RegistryToken(Secret::new(&number.to_string()))],
+        };
+        let start = Instant::now();
+        for _ in 0..2 {
+            let Standing::Ready(login) = accounts.admit(&offer(0), &place, start) else {
+                panic!("suspended early");
+            };
+            assert!(accounts.note(&login).is_some());
+            assert_eq!(accounts.another(&login, &offer(0), &place, start), None);
+        }
+        for number in 1..200 {
+            let now = start + Duration::from_millis(u64::try_from(number).unwrap());
+            let standing = accounts.admit(&offer(number), &place, now);
+            assert!(matches!(standing, Standing::Ready(_)), "{standing:?}");
+        }
+        assert_eq!(accounts.table().len(), Accounts::MAX);
+        let standing = accounts.admit(&offer(0), &place, start + Duration::from_secs(1));
+        assert!(
+            matches!(standing, Standing::Suspended { .. }),
+            "{standing:?}"
+        );
+    }
+}

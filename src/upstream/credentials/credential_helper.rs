@@ -71,7 +71,8 @@ impl Helpers {
         }
     }
 
-    /// Asks a helper for the login at a server; `None` when it knows none. Dropping the future kills the helper.
+    /// Asks a helper for the login at a server; `None` when it knows none, or is for the registries of a cloud and this
+    /// is none of them. Dropping the future kills the helper.
     ///
     /// # Errors
     /// Says what is wrong, for people. What the helper prints as an answer is not in it.
@@ -81,12 +82,10 @@ impl Helpers {
         server: &ServerName,
         tasks: &Tasks,
     ) -> Result<Option<LoginSecret>, Arc<str>> {
+        if !is_meant(name, server) {
+            return Ok(None);
+        }
         let asking = async {
-            if !is_meant(name, server) {
-                return Err(format!(
-                    "is not for '{server}', which is no host of its cloud"
-                ));
-            }
             let program = self.program(name, tasks).await?;
             run(program, server).await
         };
@@ -122,7 +121,7 @@ fn is_program(path: &OsStr) -> bool {
 }
 
 /// Returns whether a helper may be asked for a server.
-fn is_meant(name: &HelperName, server: &ServerName) -> bool {
+pub(super) fn is_meant(name: &HelperName, server: &ServerName) -> bool {
     let cloud = CLOUDS.iter().find(|(known, _)| *known == name.as_str());
     cloud.is_none_or(|(_, hosts)| {
         let host = server.host();

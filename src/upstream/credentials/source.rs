@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::auth_file::{AuthFile, Found, MAX_AUTH_FILE};
+use super::credential_helper::is_meant;
 use super::helper_answers::{Answer, HelperAnswers};
 use super::secret_file::{self, MAX_SECRET_FILE};
 use super::server_name::ServerName;
@@ -143,11 +144,20 @@ impl Source {
                 file: auth_file(&path, server.clone(), tasks),
                 helpers: helpers.clone(),
             },
-            (CredentialSource::Helper(name), Some((_, helpers))) => Self::Helper {
-                identity: LoginIdentity::new(&format!("helper {name}")),
-                name,
-                helpers: helpers.clone(),
-            },
+            (CredentialSource::Helper(name), Some((server, helpers))) => {
+                if !is_meant(&name, server) {
+                    tracing::warn!(
+                        upstream.name = %server,
+                        helper = %name,
+                        "a credential helper of a cloud is not asked for a registry that is not there"
+                    );
+                }
+                Self::Helper {
+                    identity: LoginIdentity::new(&format!("helper {name}")),
+                    name,
+                    helpers: helpers.clone(),
+                }
+            }
         }
     }
 

@@ -206,3 +206,91 @@ async fn a_login_of_another_keyring_changes_nothing() {
     keyring.accepted(&login);
     assert_eq!(standing(&keyring, "a").await, "user acme: acme, one");
 }
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn taken(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines().map(String::from).collect()
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_change_is_told_once_and_without_the_secret() {
+    const ALONE: &str = "LARDER_TEST_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        // Whether a line is wanted is remembered for all threads of a process: the log is read in one of its own.
+        let test = "upstream::credentials::tests::refusals::each_change_is_told_once_and_without_the_secret";
+        let mut own = Command::new(std::env::current_exe().unwrap());
+        let ended = own.args(["--exact", test]).env(ALONE, "1").output();
+        let ended = ended.unwrap();
+        let told = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && told.contains("1 passed"),
+            "{told}"
+        );
+        return;
+    }
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::INFO)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _log = tracing::subscriber::set_default(log);
+    let folder = Folder::new();
+    folder.write("password", "hunter2");
+    let keyring = folder.password("password", None);
+    let expect = |told: &[&[&str]]| {
+        let lines = lines.taken();
+        assert_eq!(lines.len(), told.len(), "{lines:?}");
+        for (line, words) in lines.iter().zip(told) {
+            assert!(words.iter().all(|word| line.contains(word)), "{line}");
+            assert!(!line.contains("hunter"), "{line}");
+        }
+    };
+    for _ in 0..4 {
+        if let Standing::Ready(login) = keyring.standing(&name("a")).await {
+            assert_eq!(keyring.refused(&login).await, None);
+        }
+    }
+    expect(&[&[
+        "WARN",
+        "r.io",
+        "user acme",
+        "suspended_ms=60000",
+        "left alone",
+    ]]);
+    tokio::time::advance(MINUTE).await;
+    keyring.accepted(&ready(&keyring).await);
+    keyring.accepted(&ready(&keyring).await);
+    expect(&[&["INFO", "r.io", "user acme", "accepted again"]]);
+    folder.write("password", "hunter3");
+    for _ in 0..3 {
+        tokio::time::advance(MINUTE).await;
+        assert_eq!(standing(&keyring, "a").await, "user acme: acme, hunter3");
+    }
+    expect(&[&["INFO", "password", "read again"]]);
+    folder.write("password", "");
+    for _ in 0..3 {
+        tokio::time::advance(MINUTE).await;
+        assert!(standing(&keyring, "a").await.contains("unreadable"));
+    }
+    expect(&[&["WARN", "password", "nothing in its first line"]]);
+}
