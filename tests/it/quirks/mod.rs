@@ -6,6 +6,7 @@ mod clouds;
 mod clouds_login;
 mod docker_hub;
 mod docker_hub_login;
+mod fetching;
 mod ghcr;
 mod ghcr_login;
 mod google;
