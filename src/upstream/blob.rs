@@ -63,6 +63,10 @@ pub(super) struct Opening {
     pub(super) tag: Option<HeaderValue>,
 }
 
+/// The most that is read of what a registry says about a range that is not there. More is taken for more of the blob, and
+/// refused.
+const MAX_WORDS: usize = 64 << 10;
+
 /// Asks for a blob from a byte on. `None` when it is not there.
 pub(super) async fn open(
     endpoint: &Endpoint,
@@ -83,6 +87,11 @@ pub(super) async fn open(
             }
         },
         StatusCode::NOT_FOUND => return Ok(None),
+        StatusCode::RANGE_NOT_SATISFIABLE
+            if start > 0 && known_total.is_none() && size_told(&answer) == Some(start) =>
+        {
+            return Ok(Some(nothing_more(answer, start).await));
+        }
         StatusCode::RANGE_NOT_SATISFIABLE => {
             let fault = format!("says that the blob has no byte {start}");
             return Err(UpstreamError::protocol(answer.host(), fault));
@@ -112,6 +121,25 @@ fn learn_range(endpoint: &Endpoint, ask: &Ask, answer: &Answer) {
         StatusCode::PARTIAL_CONTENT => endpoint.habits().note_range(),
         StatusCode::OK if is_plain && has_parts => endpoint.habits().note_no_range(),
         _ => {}
+    }
+}
+
+/// Returns the size of the blob in an answer that there is no such range of it: `bytes */1000`.
+fn size_told(answer: &Answer) -> Option<u64> {
+    let (unit, size) = answer.header(&CONTENT_RANGE)?.trim().split_once(' ')?;
+    let is_bytes = unit.eq_ignore_ascii_case("bytes");
+    size.strip_prefix("*/")?.parse().ok().filter(|_| is_bytes)
+}
+
+/// The end of a blob whose size nobody told before: what was read so far is all of it.
+async fn nothing_more(mut answer: Answer, size: u64) -> Opening {
+    // Words about the range, which are no part of the blob.
+    answer.collect(MAX_WORDS).await;
+    Opening {
+        skip: 0,
+        total: Some(size),
+        tag: None,
+        body: answer.into_body(),
     }
 }
 
