@@ -84,7 +84,7 @@ and tags. `larder --help` has the exit codes.";
 
 const INSPECT_HELP: &str = "\
 No server has to run, and nothing is kept: this asks with the configuration and the logins that
-`larder serve` uses, and so tells whether they work. What is shown was checked against its digest.
+`larder serve` uses, and so tells whether they work. What a digest names was checked against it.
 
 The JSON has these keys; sizes are in bytes, and null stands for what is not there:
   registry, repository, login, tag, digest, media_type, size_bytes, annotations

@@ -65,7 +65,7 @@ fn help_teaches() {
     command.build();
     assert_shown("help", &command.render_long_help().to_string());
     assert_shown("help_short", &command.render_help().to_string());
-    for name in ["serve", "check"] {
+    for name in ["serve", "check", "tags", "inspect"] {
         let command = command.find_subcommand_mut(name).unwrap();
         assert_shown(
             &format!("help_{name}"),
@@ -257,4 +257,45 @@ fn a_reader_that_went_away_is_no_failure() {
     let mut output = Output::new(Gone, Gone);
     let arguments = ["larder", "check"].map(OsString::from);
     assert_eq!(run(arguments, &surroundings(&[]), &mut output), Exit::Done);
+}
+
+#[test]
+fn names_that_lead_nowhere_are_told_before_anything_is_asked() {
+    let variables = [("LARDER_SERVER__DEFAULT_UPSTREAM", "none")];
+    let digest = format!("alpine@sha256:{}", "d".repeat(64));
+    for (image, exit, told) in [
+        ("Alpine", Exit::Misused, "error: "),
+        ("alpine:", Exit::Misused, "behind the ':' is no tag"),
+        ("https://ghcr.io/a", Exit::Misused, "before '://'"),
+        ("ghcr.io/v2/a", Exit::Misused, "/v2/ twice"),
+        (
+            "registry.corp.example/app",
+            Exit::NoRegistry,
+            "add an [[upstream]] with name = \"registry.corp.example\"",
+        ),
+        ("app", Exit::NoRegistry, "default_upstream"),
+        ("local/app", Exit::NoRepository, "hosts nothing yet"),
+    ] {
+        for command in ["tags", "inspect"] {
+            let (found, data, talk) = larder(&[command, image], &variables);
+            assert_eq!(
+                (found, data.as_str()),
+                (exit, ""),
+                "{command} {image}: {talk}"
+            );
+            assert!(talk.contains(told), "{command} {image}: {talk}");
+        }
+    }
+    for image in ["alpine:3.20", &digest] {
+        let (exit, _, talk) = larder(&["tags", image], &[]);
+        assert_eq!(exit, Exit::Misused);
+        assert!(talk.contains("as in `larder tags alpine`"), "{talk}");
+    }
+    for flags in [["--limit", "0"], ["--output", "xml"]] {
+        let (exit, _, _) = larder(&["tags", "alpine", flags[0], flags[1]], &[]);
+        assert_eq!(exit, Exit::Misused);
+    }
+    let (exit, _, talk) = larder(&["inspect", "alpine", "--platform", "linux"], &[]);
+    assert_eq!(exit, Exit::Misused);
+    assert!(talk.contains("os/architecture"), "{talk}");
 }

@@ -255,3 +255,122 @@ impl fmt::Display for Lack<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::cli::failure::Failure;
+    use crate::upstream::{LoginProblem, RateLimit};
+
+    const ENTRY: &str = "[[upstream]] with name = \"r.io\"";
+
+    fn origin() -> Origin {
+        Origin {
+            upstream: "r.io".parse().unwrap(),
+            repository: "org/app".parse().unwrap(),
+        }
+    }
+
+    fn refused(status: StatusCode) -> UpstreamError {
+        UpstreamError::Refused {
+            host: "r.io".into(),
+            status,
+            message: Some("\u{202e}no".into()),
+            login: None,
+        }
+    }
+
+    fn unreachable(source: impl std::error::Error + Send + Sync + 'static) -> UpstreamError {
+        UpstreamError::Unreachable {
+            host: "r.io".into(),
+            source: std::sync::Arc::new(source),
+        }
+    }
+
+    #[test]
+    fn what_failed_at_a_registry_has_its_exit_and_hint() {
+        let acme = LoginIdentity::new("user acme");
+        let useless = UpstreamError::LoginRefused {
+            host: "r.io".into(),
+            login: acme.clone(),
+            problem: LoginProblem::Unreadable("there is no such file".into()),
+        };
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let wrapped = |error| io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        let limited = UpstreamError::RateLimited {
+            host: "r.io".into(),
+            limit: RateLimit::Pulls,
+            retry_after: Duration::from_secs(7),
+        };
+        for (error, login, exit, told, hint) in [
+            (
+                refused(StatusCode::UNAUTHORIZED),
+                None,
+                Exit::NoRepository,
+                "does not exist, or needs a login: none is configured for it\n  because: r.io refused",
+                "credentials in the",
+            ),
+            (
+                refused(StatusCode::FORBIDDEN),
+                Some(&acme),
+                Exit::NoRepository,
+                "or is not for the login that is configured for it (user acme)",
+                "what the login may read",
+            ),
+            (
+                refused(StatusCode::BAD_REQUEST),
+                None,
+                Exit::Failed,
+                "refused with 400 Bad Request: '\\u{202e}no'",
+                "",
+            ),
+            (
+                useless,
+                Some(&acme),
+                Exit::LoginRefused,
+                "the login 'user acme' could not be read: there is no such file",
+                "check the login",
+            ),
+            (
+                unreachable(wrapped(untrusted)),
+                None,
+                Exit::NoRegistry,
+                "because: invalid peer certificate: UnknownIssuer",
+                "with ca_file",
+            ),
+            (
+                unreachable(wrapped(plain)),
+                None,
+                Exit::NoRegistry,
+                "the connection to r.io failed",
+                "with http://",
+            ),
+            (
+                unreachable(io::Error::from(io::ErrorKind::ConnectionRefused)),
+                None,
+                Exit::NoRegistry,
+                "because: connection refused",
+                "check the name, the network",
+            ),
+            (
+                limited,
+                None,
+                Exit::Failed,
+                "for 7 seconds",
+                "a login may be allowed more",
+            ),
+        ] {
+            let failure = Failure::from(Trouble::of(error, &origin(), login));
+            let text = failure.to_string();
+            assert_eq!(failure.exit(), exit, "{text}");
+            assert!(text.contains("r.io/org/app"), "{text}");
+            assert!(text.contains(told), "{text}");
+            let (_, found) = text.split_once("\nhint: ").unwrap_or_default();
+            assert!(found.contains(hint), "{text}");
+            assert_eq!(found.contains(ENTRY), !hint.is_empty(), "{text}");
+        }
+    }
+}
