@@ -19,7 +19,7 @@ pub(super) fn line(text: &str) -> String {
     shown
 }
 
-/// Returns the beginning of a text as [`line`] does.
+/// Returns the beginning of a text as [`line()`] does.
 pub(super) fn short(text: &str) -> String {
     match text.char_indices().nth(MAX_SHOWN) {
         None => line(text),

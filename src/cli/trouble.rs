@@ -289,88 +289,97 @@ mod tests {
         }
     }
 
+    /// Tells what a failure is told as.
+    fn assert_told(
+        error: UpstreamError,
+        login: Option<&LoginIdentity>,
+        exit: Exit,
+        told: &str,
+        hint: &str,
+    ) {
+        let failure = Failure::from(Trouble::of(error, &origin(), login));
+        let text = failure.to_string();
+        assert_eq!(failure.exit(), exit, "{text}");
+        assert!(text.contains("r.io/org/app"), "{text}");
+        assert!(text.contains(told), "{text}");
+        let (_, found) = text.split_once("\nhint: ").unwrap_or_default();
+        assert!(found.contains(hint), "{text}");
+        assert_eq!(found.contains(ENTRY), !hint.is_empty(), "{text}");
+    }
+
     #[test]
-    fn what_failed_at_a_registry_has_its_exit_and_hint() {
+    fn what_is_refused_may_not_exist() {
+        let acme = LoginIdentity::new("user acme");
+        assert_told(
+            refused(StatusCode::UNAUTHORIZED),
+            None,
+            Exit::NoRepository,
+            "does not exist, or needs a login: none is configured for it\n  because: r.io refused",
+            "credentials in the",
+        );
+        assert_told(
+            refused(StatusCode::FORBIDDEN),
+            Some(&acme),
+            Exit::NoRepository,
+            "or is not for the login that is configured for it (user acme)",
+            "what the login may read",
+        );
+        assert_told(
+            refused(StatusCode::BAD_REQUEST),
+            None,
+            Exit::Failed,
+            "refused with 400 Bad Request: '\\u{202e}no'",
+            "",
+        );
+    }
+
+    #[test]
+    fn logins_and_limits_are_told() {
         let acme = LoginIdentity::new("user acme");
         let useless = UpstreamError::LoginRefused {
             host: "r.io".into(),
             login: acme.clone(),
             problem: LoginProblem::Unreadable("there is no such file".into()),
         };
-        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
-        let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
-        let wrapped = |error| io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        assert_told(
+            useless,
+            Some(&acme),
+            Exit::LoginRefused,
+            "the login 'user acme' could not be read: there is no such file",
+            "check the login",
+        );
         let limited = UpstreamError::RateLimited {
             host: "r.io".into(),
             limit: RateLimit::Pulls,
             retry_after: Duration::from_secs(7),
         };
-        for (error, login, exit, told, hint) in [
-            (
-                refused(StatusCode::UNAUTHORIZED),
-                None,
-                Exit::NoRepository,
-                "does not exist, or needs a login: none is configured for it\n  because: r.io refused",
-                "credentials in the",
-            ),
-            (
-                refused(StatusCode::FORBIDDEN),
-                Some(&acme),
-                Exit::NoRepository,
-                "or is not for the login that is configured for it (user acme)",
-                "what the login may read",
-            ),
-            (
-                refused(StatusCode::BAD_REQUEST),
-                None,
-                Exit::Failed,
-                "refused with 400 Bad Request: '\\u{202e}no'",
-                "",
-            ),
-            (
-                useless,
-                Some(&acme),
-                Exit::LoginRefused,
-                "the login 'user acme' could not be read: there is no such file",
-                "check the login",
-            ),
+        let hint = "a login may be allowed more";
+        assert_told(limited, None, Exit::Failed, "for 7 seconds", hint);
+    }
+
+    #[test]
+    fn why_there_is_no_connection_is_told() {
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let plain = rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType);
+        let wrapped = |error| io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        for (error, told, hint) in [
             (
                 unreachable(wrapped(untrusted)),
-                None,
-                Exit::NoRegistry,
                 "because: invalid peer certificate: UnknownIssuer",
                 "with ca_file",
             ),
             (
                 unreachable(wrapped(plain)),
-                None,
-                Exit::NoRegistry,
                 "the connection to r.io failed",
                 "with http://",
             ),
             (
                 unreachable(io::Error::from(io::ErrorKind::ConnectionRefused)),
-                None,
-                Exit::NoRegistry,
                 "because: connection refused",
                 "check the name, the network",
             ),
-            (
-                limited,
-                None,
-                Exit::Failed,
-                "for 7 seconds",
-                "a login may be allowed more",
-            ),
         ] {
-            let failure = Failure::from(Trouble::of(error, &origin(), login));
-            let text = failure.to_string();
-            assert_eq!(failure.exit(), exit, "{text}");
-            assert!(text.contains("r.io/org/app"), "{text}");
-            assert!(text.contains(told), "{text}");
-            let (_, found) = text.split_once("\nhint: ").unwrap_or_default();
-            assert!(found.contains(hint), "{text}");
-            assert_eq!(found.contains(ENTRY), !hint.is_empty(), "{text}");
+            assert_told(error, None, Exit::NoRegistry, told, hint);
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn table(report: &Report) -> String {
     lines.fact("repository", &report.repository);
     lines.fact("login", &login);
     lines.maybe("tag", report.tag.as_ref());
-    lines.fact("digest", &report.digest);
+    lines.fact("digest", report.digest);
     lines.fact("media type", &report.media_type);
     lines.fact("size", size(report.size_bytes));
     lines.entries("annotations", &report.annotations);
@@ -31,7 +31,7 @@ pub(super) fn table(report: &Report) -> String {
         if is_of_index {
             lines.listed(report);
             lines.heading(&heading(report, image));
-            lines.fact("digest", &image.digest);
+            lines.fact("digest", image.digest);
             lines.fact("media type", &image.media_type);
             lines.fact("size", size(image.size_bytes));
             lines.entries("annotations", &image.annotations);
