@@ -284,3 +284,32 @@ async fn files_that_cannot_be_used_are_named() {
     let error = made(&files).unwrap_err();
     assert!(matches!(error, TlsError::Pair { .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_new_connection_shows_the_certificate_that_is_there_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, certificate) = write_client(folder.path());
+    let identity = demanding(&certificate);
+    // Each answer is the last of its connection.
+    let registry = Registry::start_tls(identity.acceptor, |_| {
+        Reply::ok("{}").header("Connection", "close").cut(2)
+    })
+    .await;
+    let mut settings = endpoint(&registry.url());
+    settings.tls.ca_file = Some(identity.ca_file);
+    settings.tls.client = Some(files);
+    let upstream = upstream_of(vec![settings], quick(), Egress::default()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(get(&upstream).await.unwrap(), "{}");
+    }
+    // One that the registry does not know, and files that look different whatever the clock says.
+    let (files, _) = write_client(folder.path());
+    for path in [files.cert_file, files.key_file] {
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(2)).await;
+    tokio::time::resume();
+    get(&upstream).await.unwrap_err();
+}
