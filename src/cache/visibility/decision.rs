@@ -86,7 +86,7 @@ pub(super) enum Lately {
     Failed,
 }
 
-/// How much a caller may see of a repository: what [`may_read`] says of it if it is private.
+/// How much a caller may see of a repository: what [`super::may_read`] says of it if it is private.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     All,
