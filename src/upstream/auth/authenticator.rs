@@ -12,8 +12,9 @@ use super::realm::TokenHosts;
 use super::tokens::{Errand, Tokens};
 use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
-use crate::upstream::credentials::{Keyring, Login, LoginIdentity, LoginSecret, Standing};
-use crate::upstream::error::{LoginProblem, UpstreamError};
+use crate::upstream::credentials::{CredentialState, Keyring, Login, LoginIdentity, LoginSecret, Standing};
+use crate::upstream::error::LoginProblem;
+use crate::upstream::error::UpstreamError::{self, Refused};
 use crate::upstream::metrics::Kind;
 use crate::upstream::refusal;
 use crate::upstream::request::{AsWhom, Ask, base_headers};
@@ -61,7 +62,7 @@ impl Authenticator {
         wire: Arc<Wire>,
         tasks: Tasks,
     ) -> Self {
-        Self {
+        let authenticator = Self {
             keyring,
             token_hosts,
             tokens: Tokens::new(wire.clone(), tasks),
@@ -78,6 +79,16 @@ impl Authenticator {
                 .time_to_live(Self::PING_COUNTS)
                 .build(),
             wire,
+        };
+        authenticator.tell_logins();
+        authenticator
+    }
+
+    /// Shows in the metrics which logins are left alone.
+    fn tell_logins(&self) {
+        for login in self.keyring.report() {
+            let is_suspended = login.state == CredentialState::Suspended;
+            self.wire.metrics.login_suspended(&login.identity, is_suspended);
         }
     }
 
@@ -139,7 +150,6 @@ impl Authenticator {
                 }
                 Next::Show(login) => {
                     self.wire.drain(answer).await;
-                    self.wants_login.insert((), ());
                     Some(Self::shown(Proof::Login(login)))
                 }
                 Next::Doubt(login) => match self.doubted(home, &login, answer, &mut voice).await {
@@ -187,12 +197,23 @@ impl Authenticator {
                 return Proof::of_login(login).map(Self::shown);
             }
         }
-        let errand = self
-            .tokens
-            .remembered(&hop.site, &ask.repository, voice.login.as_ref())?;
+        let errand = self.foreseen(hop, ask, voice.login.as_ref())?;
         // Without success the registry is asked without: it may want another token by now.
         let token = self.tokens.obtain(&errand).await.ok()?;
         Some(Self::shown(Proof::Token { errand, token }))
+    }
+
+    /// Returns the errand that was needed last time: with this login, or else without one.
+    fn foreseen(&self, hop: &Hop, ask: &Ask, login: Option<&Login>) -> Option<Errand> {
+        let remembered = |login| self.tokens.remembered(&hop.site, &ask.repository, login);
+        if let Some(errand) = remembered(login) {
+            return Some(errand);
+        }
+        let errand = remembered(None)?;
+        let service = &errand.realm.site;
+        let may_see = self.token_hosts.may_see_login(&hop.site, service);
+        // Without the login it was asked for already; whether that matters, an answer has to tell.
+        may_see.then(|| errand.clone().with_login(login.cloned()))
     }
 
     async fn send(
@@ -223,7 +244,14 @@ impl Authenticator {
         if !self.proven.contains_key(login) {
             self.proven.insert(login.clone(), ());
             self.keyring.accepted(login);
+            self.tell_logins();
         }
+    }
+
+    /// Returns whether a refusal with this status cannot be about the login, which was right a moment ago. A 401 can:
+    /// the password may have changed since.
+    fn is_beyond_doubt(&self, login: &Login, status: StatusCode) -> bool {
+        status != StatusCode::UNAUTHORIZED && self.proven.contains_key(login)
     }
 
     /// Drops a token that was refused.
@@ -250,6 +278,9 @@ impl Authenticator {
             }
         }
         let Some(challenge) = demand.bearer else {
+            if demand.has_basic && is_own {
+                self.wants_login.insert((), ());
+            }
             let login = voice.login.clone().filter(|_| demand.has_basic && is_own);
             let login = login.filter(|login| Proof::of_login(login).is_some());
             return Ok(login.map(Wanted::Login));
@@ -307,21 +338,28 @@ impl Authenticator {
                 }
                 Err(failure) => failure,
             };
-            let (UpstreamError::Refused { host, message, .. }, Some(login)) =
-                (&failure, errand.login.clone())
+            let (
+                Refused {
+                    host,
+                    message,
+                    status,
+                    ..
+                },
+                Some(login),
+            ) = (&failure, errand.login.clone())
             else {
                 return Err(failure);
             };
             // Some services refuse tokens for what does not exist, or may not be seen: is it the login that is wrong?
-            if self.proven.contains_key(&login) {
+            if self.is_beyond_doubt(&login, *status) {
                 return Err(failure);
             }
-            match self.tokens.obtain(&errand.without_scopes()).await {
+            match self.tokens.renew(&errand.without_scopes()).await {
                 Ok(_) => {
                     self.accepted(&login);
                     return Err(failure);
                 }
-                Err(UpstreamError::Refused { .. }) => {}
+                Err(Refused { .. }) => {}
                 Err(other) => return Err(other),
             }
             self.replace(&login, host.clone(), message.clone(), voice)
@@ -340,7 +378,7 @@ impl Authenticator {
         mut answer: Answer,
         voice: &mut Voice<'_>,
     ) -> Doubted {
-        if self.proven.contains_key(login) {
+        if self.is_beyond_doubt(login, answer.status()) {
             return Doubted::Stands(answer);
         }
         let shown = Self::shown(Proof::Login(login.clone()));
@@ -379,6 +417,7 @@ impl Authenticator {
     ) {
         self.proven.invalidate(login);
         voice.login = self.keyring.refused(login).await;
+        self.tell_logins();
         if voice.login.is_none() {
             let problem = LoginProblem::Wrong { by, words };
             *voice.trouble = Some((login.identity.clone(), problem));

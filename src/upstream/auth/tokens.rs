@@ -155,6 +155,17 @@ impl Tokens {
         }
     }
 
+    /// Gets a token anew, to see whether its login is still right.
+    pub(super) async fn renew(&self, errand: &Errand) -> Result<Token, UpstreamError> {
+        let kept = self.fetches.get(errand);
+        if let Some(Fetch(fetch)) = kept
+            && fetch.peek().is_some()
+        {
+            self.fetches.invalidate(errand);
+        }
+        self.obtain(errand).await
+    }
+
     /// Drops a token that was refused, unless it was replaced already.
     pub(super) fn forget(&self, errand: &Errand, token: &Token) {
         if let Some(Fetch(fetch)) = self.fetches.get(errand)
