@@ -30,6 +30,7 @@ pub(super) struct Endpoint {
     url: EndpointUrl,
     api_path: ApiPath,
     scope: EndpointScope,
+    shows_certificate: bool,
     fallback: Fallback,
     wire: Arc<Wire>,
     authenticator: Authenticator,
@@ -49,6 +50,7 @@ impl Endpoint {
         Self {
             fallback: Fallback::of(&settings),
             habits: Habits::new(wire.clock.clone()),
+            shows_certificate: settings.tls.client.is_some(),
             url: settings.url,
             api_path: settings.api_path,
             scope: settings.scope,
@@ -65,6 +67,11 @@ impl Endpoint {
     /// Returns what it is asked for.
     pub(super) fn scope(&self) -> EndpointScope {
         self.scope
+    }
+
+    /// Returns whether connections to it are made with a certificate of ours.
+    pub(super) fn shows_certificate(&self) -> bool {
+        self.shows_certificate
     }
 
     /// Returns which login is for a repository here.

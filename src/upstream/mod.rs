@@ -13,6 +13,7 @@ pub mod error;
 pub mod health;
 pub mod listing;
 pub mod metrics;
+pub mod openness;
 pub mod quota;
 pub mod registry;
 pub mod resume;
@@ -53,10 +54,9 @@ pub use error::{LoginProblem, Phase, RateLimit, TrustRule, UpstreamError};
 pub use health::CircuitLimits;
 pub use listing::{Cursor, Referrer, TagsPage};
 pub use metrics::Metrics;
+pub use openness::{Openness, Sample};
 pub use quota::Quota;
-pub use registry::{
-    BlobHead, Fetched, FetchedManifest, ManifestHead, Openness, Sample, TransferRange, Upstream,
-};
+pub use registry::{BlobHead, Fetched, FetchedManifest, ManifestHead, TransferRange, Upstream};
 pub use resume::BlobTransfer;
 pub use retry::Schedule;
 pub use settings::{

@@ -12,6 +12,7 @@ use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::listing::{self, Cursor, Referrer, TagsPage};
 use super::manifest;
+use super::openness::{self, Openness, Sample};
 use super::quota::{self, Quota};
 use super::request::Ask;
 use super::resume::{BlobTransfer, Source};
@@ -72,26 +73,6 @@ pub struct BlobHead {
     pub size: Option<u64>,
 }
 
-/// Something of a repository that anybody may read, if anybody may read the repository.
-#[derive(Clone, Copy, Debug)]
-pub enum Sample<'a> {
-    /// A manifest.
-    Manifest(&'a Reference),
-    /// A blob.
-    Blob(&'a Digest),
-}
-
-/// What a registry says to somebody without a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Openness {
-    /// It answers: anybody may read the repository.
-    Open,
-    /// It refuses.
-    Closed,
-    /// It says that there is no such thing, which says nothing of the repository.
-    Unsaid,
-}
-
 /// Which bytes of a blob to transfer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TransferRange {
@@ -130,13 +111,16 @@ impl Upstream {
         places.map(|endpoint| endpoint.url().to_string()).collect()
     }
 
-    /// Returns which login is for a repository, `None` when it is asked for anonymously. It stays the same when a password
+    /// Returns which login is for a repository, `None` when it is asked for anonymously. A client certificate is one. It stays the same when a password
     /// changes. Waits for a file or a helper only as long as nothing is known of it.
     pub async fn login(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
         let mut names = Vec::new();
         for endpoint in &self.endpoints {
             if let Some(identity) = endpoint.login(repository).await {
                 names.push(identity.as_str().to_owned());
+            }
+            if endpoint.shows_certificate() {
+                names.push("client certificate".to_owned());
             }
         }
         (!names.is_empty()).then(|| LoginIdentity::new(&names.join(", ")))
@@ -153,27 +137,14 @@ impl Upstream {
         sample: Sample<'_>,
     ) -> Result<Openness, UpstreamError> {
         let _permit = self.budget.admit(Work::Question).await?;
-        let ask = match sample {
-            Sample::Manifest(reference) => {
-                Ask::manifest(Method::HEAD, repository, reference, VariantClass::Index)
-            }
-            Sample::Blob(digest) => Ask::blob(Method::HEAD, repository, digest),
-        };
-        let ask = ask.anonymously();
         let needed = match sample {
             Sample::Manifest(reference) => scope_of(reference),
             Sample::Blob(_) => EndpointScope::Digests,
         };
-        let asked = self.in_order(needed, async |endpoint| {
-            let answer = endpoint.request(&ask).await?;
-            Ok(answer.status().is_success().then_some(()))
+        let asked = self.in_order(needed, |endpoint| {
+            openness::ask(endpoint, repository, sample)
         });
-        match asked.await {
-            Ok(Some(())) => Ok(Openness::Open),
-            Ok(None) => Ok(Openness::Unsaid),
-            Err(UpstreamError::Refused { .. }) => Ok(Openness::Closed),
-            Err(error) => Err(error),
-        }
+        openness::of(asked.await)
     }
 
     /// Asks what the registry lets us pull, without spending any of it, and with which login. `None` when it does not say,

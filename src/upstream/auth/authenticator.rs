@@ -12,7 +12,9 @@ use super::realm::TokenHosts;
 use super::tokens::{Errand, Tokens};
 use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
-use crate::upstream::credentials::{CredentialState, Keyring, Login, LoginIdentity, LoginSecret, Standing};
+use crate::upstream::credentials::{
+    CredentialState, Keyring, Login, LoginIdentity, LoginSecret, Standing,
+};
 use crate::upstream::error::LoginProblem;
 use crate::upstream::error::UpstreamError::{self, Refused};
 use crate::upstream::metrics::Kind;
@@ -88,7 +90,9 @@ impl Authenticator {
     fn tell_logins(&self) {
         for login in self.keyring.report() {
             let is_suspended = login.state == CredentialState::Suspended;
-            self.wire.metrics.login_suspended(&login.identity, is_suspended);
+            self.wire
+                .metrics
+                .login_suspended(&login.identity, is_suspended);
         }
     }
 

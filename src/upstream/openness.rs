@@ -1,0 +1,100 @@
+//! Whether anybody may read a repository: asked for without a login, and without spending quota where that is possible.
+
+use http::{Method, StatusCode};
+
+use super::endpoint::Endpoint;
+use super::error::UpstreamError;
+use super::request::Ask;
+use crate::oci::{Digest, Reference, RepositoryName, VariantClass};
+
+/// Something of a repository that anybody may read, if anybody may read the repository.
+#[derive(Clone, Copy, Debug)]
+pub enum Sample<'a> {
+    /// A manifest.
+    Manifest(&'a Reference),
+    /// A blob.
+    Blob(&'a Digest),
+}
+
+/// What a registry says to somebody without a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Openness {
+    /// It answers: anybody may read the repository.
+    Open,
+    /// It refuses.
+    Closed,
+    /// It says that there is no such thing, which says nothing of the repository.
+    Unsaid,
+}
+
+/// Asks an endpoint for something without a login. Says whether it answers; `None` when it says nothing of use.
+pub(super) async fn ask(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+    sample: Sample<'_>,
+) -> Result<Option<()>, UpstreamError> {
+    // A connection is made with the certificate or not at all, so that nobody finds out what comes without it.
+    if endpoint.shows_certificate() {
+        return Ok(None);
+    }
+    let question = |method| match sample {
+        Sample::Manifest(reference) => {
+            Ask::manifest(method, repository, reference, VariantClass::Index)
+        }
+        Sample::Blob(digest) => Ask::blob(method, repository, digest),
+    };
+    let by_head = question(Method::HEAD).anonymously();
+    let answer = endpoint.request(&by_head).await?;
+    if !matches!(
+        answer.status(),
+        StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+    ) {
+        return Ok(answer.status().is_success().then_some(()));
+    }
+    // The body of the answer is not read: its connection ends here.
+    let by_get = question(Method::GET).anonymously().with_range(0, Some(1));
+    let answer = endpoint.request(&by_get).await?;
+    Ok(answer.status().is_success().then_some(()))
+}
+
+/// Reads what came of asking all endpoints.
+pub(super) fn of(asked: Result<Option<()>, UpstreamError>) -> Result<Openness, UpstreamError> {
+    match asked {
+        Ok(Some(())) => Ok(Openness::Open),
+        Ok(None) => Ok(Openness::Unsaid),
+        Err(UpstreamError::Refused {
+            status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            ..
+        }) => Ok(Openness::Closed),
+        Err(UpstreamError::Refused { .. }) => Ok(Openness::Unsaid),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_of_rights_closes_a_repository() {
+        let refused = |status| {
+            Err(UpstreamError::Refused {
+                host: "r.io".into(),
+                status,
+                message: None,
+                login: None,
+            })
+        };
+        for (asked, openness) in [
+            (Ok(Some(())), Openness::Open),
+            (Ok(None), Openness::Unsaid),
+            (refused(StatusCode::UNAUTHORIZED), Openness::Closed),
+            (refused(StatusCode::FORBIDDEN), Openness::Closed),
+            (refused(StatusCode::BAD_REQUEST), Openness::Unsaid),
+        ] {
+            assert_eq!(of(asked).unwrap(), openness);
+        }
+        let late = UpstreamError::protocol(&"r.io".into(), "is confused");
+        assert!(of(Err(late)).is_err());
+    }
+}
