@@ -52,7 +52,7 @@ impl Quota {
     pub fn remaining(&self, user: Option<&str>) -> u64 {
         let state = self.0.lock().unwrap();
         let limit = state.limit.map_or(u64::MAX, |(pulls, _)| pulls);
-        limit - state.spent(user)
+        limit.saturating_sub(state.spent(user))
     }
 
     /// Counts a request, and replaces its answer when there is nothing left, or tells what is left.
@@ -75,7 +75,7 @@ impl Quota {
         } else if is_counted {
             *state.spent.entry(user.map(String::from)).or_default() += 1;
         }
-        let left = pulls - state.spent(user);
+        let left = pulls.saturating_sub(state.spent(user));
         answer.set(LIMIT, &format!("{pulls};w={seconds}"));
         answer.set(REMAINING, &format!("{left};w={seconds}"));
         answer.set(SOURCE, user.unwrap_or("127.0.0.1"));
