@@ -11,6 +11,7 @@ use crate::support::{FakeRegistry, within};
 
 mod exits;
 mod inspect;
+mod quirks;
 mod tags;
 
 /// The name by which the program knows the first registry.
