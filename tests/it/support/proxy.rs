@@ -11,6 +11,7 @@ use larder::cache::{self, Audience, Cache, Parts, ShareRule, ShareRules};
 use larder::runtime::{Clock, InstanceId, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
 use larder::server::{self, Server};
+use larder::store::StoreError;
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
 use larder::upstream::{
@@ -23,7 +24,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, FakeRegistry, Reply, within};
+use super::{Client, FakeRegistry, PATIENCE, Reply, within};
 
 /// Where the tests' time begins.
 const BEGINNING_MILLIS: u64 = 1_790_000_000_000;
@@ -289,13 +290,7 @@ impl TestProxyBuilder {
         let tasks = Tasks::new();
         let instance = InstanceId::random();
         let mut counters = Registry::default();
-        let settings = disk::Settings {
-            path: self.folder.path().join("cache"),
-            min_free: Some(self.min_free),
-        };
-        let store = DiskStore::open(&settings, tasks.clone(), self.clock.clone())
-            .await
-            .unwrap();
+        let store = self.store(&tasks).await;
         let blobs = Arc::new(FaultyBlobs::new(store.blobs.clone()));
         let records = Arc::new(FaultyRecords::new(store.cache_records.clone()));
         let parts = Parts {
@@ -344,6 +339,24 @@ impl TestProxyBuilder {
             tasks,
             stopping,
             server,
+        }
+    }
+
+    /// Opens the folder. A program that another test starts has a copy of every open file until it runs, and so of the
+    /// lock of a larder that stopped meanwhile: it is waited for.
+    async fn store(&self, tasks: &Tasks) -> DiskStore {
+        let settings = disk::Settings {
+            path: self.folder.path().join("cache"),
+            min_free: Some(self.min_free),
+        };
+        let began = std::time::Instant::now();
+        loop {
+            match DiskStore::open(&settings, tasks.clone(), self.clock.clone()).await {
+                Err(StoreError::InUse { .. }) if began.elapsed() < PATIENCE => {
+                    tokio::task::yield_now().await;
+                }
+                opened => return opened.unwrap(),
+            }
         }
     }
 
