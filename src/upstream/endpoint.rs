@@ -100,11 +100,11 @@ impl Endpoint {
         // Without its login a registry says no, or that there is nothing, whatever there is.
         let host = match answered {
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => answer.host().clone(),
-            Err(UpstreamError::Refused { host, status, .. })
-                if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
-            {
-                host
-            }
+            Err(UpstreamError::Refused {
+                host,
+                status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+                ..
+            }) => host,
             answered => return answered,
         };
         Err(UpstreamError::LoginRefused {

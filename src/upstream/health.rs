@@ -271,7 +271,7 @@ mod tests {
             assert_eq!(circuit.admit(now), Ok(()), "after {rest} s");
             assert_eq!(circuit.admit(now), Err(SECOND * 5), "only one");
             let next = circuit.failed(now).unwrap();
-            assert_eq!(next, SECOND * 60.min(u32::try_from(rest).unwrap() * 2));
+            assert_eq!(next, SECOND * 60.min(rest * 2));
         }
         now += SECOND * 60;
         circuit.admit(now).unwrap();

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use moka::sync::Cache;
 
 use super::challenge::{Challenge, Demand};
+use super::doubt::Doubted;
 use super::next::{self, Next, Proof, Shown, Wanted};
 use super::realm::TokenHosts;
 use super::tokens::{Errand, Tokens};
@@ -15,10 +16,8 @@ use crate::telemetry::with_causes;
 use crate::upstream::credentials::{
     CredentialState, Keyring, Login, LoginIdentity, LoginSecret, Standing,
 };
-use crate::upstream::error::LoginProblem;
-use crate::upstream::error::UpstreamError::{self, Refused};
+use crate::upstream::error::{LoginProblem, UpstreamError};
 use crate::upstream::metrics::Kind;
-use crate::upstream::refusal;
 use crate::upstream::request::{AsWhom, Ask, base_headers};
 use crate::upstream::trust::Hop;
 use crate::upstream::wire::{Answer, Message, Wire};
@@ -29,22 +28,22 @@ pub(in crate::upstream) type Trouble = Option<(LoginIdentity, LoginProblem)>;
 /// Shows a registry what it wants to see.
 #[derive(Debug)]
 pub(in crate::upstream) struct Authenticator {
-    keyring: Keyring,
+    pub(super) keyring: Keyring,
     token_hosts: TokenHosts,
-    tokens: Tokens,
-    wire: Arc<Wire>,
+    pub(super) tokens: Tokens,
+    pub(super) wire: Arc<Wire>,
     /// What `GET /v2/` demands: some registries send no challenge with anything else.
     ping: moka::future::Cache<(), Option<Demand>>,
     /// Logins that were accepted a moment ago.
-    proven: Cache<Login, ()>,
+    pub(super) proven: Cache<Login, ()>,
     /// Whether the registry wants to see the login itself.
     wants_login: Cache<(), ()>,
 }
 
 /// With which login a request goes on.
-struct Voice<'a> {
-    login: Option<Login>,
-    trouble: &'a mut Trouble,
+pub(super) struct Voice<'a> {
+    pub(super) login: Option<Login>,
+    pub(super) trouble: &'a mut Trouble,
 }
 
 impl Authenticator {
@@ -52,8 +51,6 @@ impl Authenticator {
     const PING_COUNTS: Duration = Duration::from_secs(600);
     /// How many logins are remembered as accepted.
     const MAX_PROVEN: u64 = 256;
-    /// How many logins are tried for one request: the one that is there, and those that come after it.
-    const MAX_LOGINS: u32 = 3;
     /// How many answers are taken as not the last: a token shown again, other tokens, other logins.
     const MAX_ROUNDS: u32 = 10;
 
@@ -87,7 +84,7 @@ impl Authenticator {
     }
 
     /// Shows in the metrics which logins are left alone.
-    fn tell_logins(&self) {
+    pub(super) fn tell_logins(&self) {
         for login in self.keyring.report() {
             let is_suspended = login.state == CredentialState::Suspended;
             self.wire
@@ -145,7 +142,7 @@ impl Authenticator {
                 Next::Fetch(errand) => {
                     self.wire.drain(answer).await;
                     self.forget(shown.as_ref());
-                    let proof = self.token(errand, &mut voice).await?;
+                    let proof = self.token(*errand, &mut voice).await?;
                     Some(Shown {
                         proof,
                         fetched: fetched + 1,
@@ -157,7 +154,7 @@ impl Authenticator {
                     Some(Self::shown(Proof::Login(login)))
                 }
                 Next::Doubt(login) => match self.doubted(home, &login, answer, &mut voice).await {
-                    Doubted::Stands(answer) => return Ok(answer),
+                    Doubted::Stands(answer) => return Ok(*answer),
                     Doubted::Wrong => voice
                         .login
                         .as_ref()
@@ -185,7 +182,7 @@ impl Authenticator {
         None
     }
 
-    fn shown(proof: Proof) -> Shown {
+    pub(super) fn shown(proof: Proof) -> Shown {
         Shown {
             proof,
             fetched: 0,
@@ -204,7 +201,7 @@ impl Authenticator {
         let errand = self.foreseen(hop, ask, voice.login.as_ref())?;
         // Without success the registry is asked without: it may want another token by now.
         let token = self.tokens.obtain(&errand).await.ok()?;
-        Some(Self::shown(Proof::Token { errand, token }))
+        Some(Self::shown(Proof::Token(Box::new(errand), token)))
     }
 
     /// Returns the errand that was needed last time: with this login, or else without one.
@@ -244,7 +241,7 @@ impl Authenticator {
         }
     }
 
-    fn accepted(&self, login: &Login) {
+    pub(super) fn accepted(&self, login: &Login) {
         if !self.proven.contains_key(login) {
             self.proven.insert(login.clone(), ());
             self.keyring.accepted(login);
@@ -252,15 +249,9 @@ impl Authenticator {
         }
     }
 
-    /// Returns whether a refusal with this status cannot be about the login, which was right a moment ago. A 401 can:
-    /// the password may have changed since.
-    fn is_beyond_doubt(&self, login: &Login, status: StatusCode) -> bool {
-        status != StatusCode::UNAUTHORIZED && self.proven.contains_key(login)
-    }
-
     /// Drops a token that was refused.
     fn forget(&self, shown: Option<&Shown>) {
-        if let Some(Proof::Token { errand, token }) = shown.map(|shown| &shown.proof) {
+        if let Some(Proof::Token(errand, token)) = shown.map(|shown| &shown.proof) {
             self.tokens.forget(errand, token);
         }
     }
@@ -293,7 +284,7 @@ impl Authenticator {
         let errand = self.errand(answer, challenge, is_own, ask, voice)?;
         self.tokens
             .remember(&errand, &ask.repository, voice.login.as_ref());
-        Ok(Some(Wanted::Token(errand, complaint)))
+        Ok(Some(Wanted::Token(Box::new(errand), complaint)))
     }
 
     fn errand(
@@ -329,105 +320,6 @@ impl Authenticator {
         Ok(errand)
     }
 
-    /// Gets a token. When the login is refused, the ones that come after it are tried, and in the end none.
-    async fn token(&self, errand: Errand, voice: &mut Voice<'_>) -> Result<Proof, UpstreamError> {
-        let mut errand = errand;
-        for _ in 0..=Self::MAX_LOGINS {
-            let failure = match self.tokens.obtain(&errand).await {
-                Ok(token) => {
-                    if let Some(login) = &errand.login {
-                        self.accepted(login);
-                    }
-                    return Ok(Proof::Token { errand, token });
-                }
-                Err(failure) => failure,
-            };
-            let (
-                Refused {
-                    host,
-                    message,
-                    status,
-                    ..
-                },
-                Some(login),
-            ) = (&failure, errand.login.clone())
-            else {
-                return Err(failure);
-            };
-            // Some services refuse tokens for what does not exist, or may not be seen: is it the login that is wrong?
-            if self.is_beyond_doubt(&login, *status) {
-                return Err(failure);
-            }
-            match self.tokens.renew(&errand.without_scopes()).await {
-                Ok(_) => {
-                    self.accepted(&login);
-                    return Err(failure);
-                }
-                Err(Refused { .. }) => {}
-                Err(other) => return Err(other),
-            }
-            self.replace(&login, host.clone(), message.clone(), voice)
-                .await;
-            errand = errand.with_login(voice.login.clone());
-        }
-        let token = self.tokens.obtain(&errand).await?;
-        Ok(Proof::Token { errand, token })
-    }
-
-    /// Finds out whether a login is right that was shown to the registry itself and refused.
-    async fn doubted(
-        &self,
-        home: &Hop,
-        login: &Login,
-        mut answer: Answer,
-        voice: &mut Voice<'_>,
-    ) -> Doubted {
-        if self.is_beyond_doubt(login, answer.status()) {
-            return Doubted::Stands(answer);
-        }
-        let shown = Self::shown(Proof::Login(login.clone()));
-        let headers = base_headers("*/*");
-        let authorization = shown.proof.authorization();
-        let message = Message {
-            authorization: authorization.as_ref(),
-            payer: Some(&login.identity),
-            ..Message::new(Kind::Ping, &Method::GET, &headers)
-        };
-        let Ok(ping) = self.wire.send(home, message).await else {
-            return Doubted::Stands(answer);
-        };
-        let status = ping.status();
-        self.wire.drain(ping).await;
-        if status.is_success() {
-            self.accepted(login);
-        }
-        if !matches!(status.as_u16(), 400 | 401 | 403) {
-            return Doubted::Stands(answer);
-        }
-        let words = refusal::read(&mut answer).await.message;
-        self.replace(login, answer.host().clone(), words, voice)
-            .await;
-        self.wire.drain(answer).await;
-        Doubted::Wrong
-    }
-
-    /// Takes down that a login is wrong, and goes on with what comes after it.
-    async fn replace(
-        &self,
-        login: &Login,
-        by: Arc<str>,
-        words: Option<Arc<str>>,
-        voice: &mut Voice<'_>,
-    ) {
-        self.proven.invalidate(login);
-        voice.login = self.keyring.refused(login).await;
-        self.tell_logins();
-        if voice.login.is_none() {
-            let problem = LoginProblem::Wrong { by, words };
-            *voice.trouble = Some((login.identity.clone(), problem));
-        }
-    }
-
     /// Returns what `GET /v2/` demands. It is asked once however many want to know; a failure is not remembered.
     async fn ping(&self, home: &Hop) -> Option<Demand> {
         let asking = async {
@@ -447,12 +339,4 @@ impl Authenticator {
             }
         }
     }
-}
-
-/// What was found out about a login.
-enum Doubted {
-    /// It is right, or nobody can tell: the refusal is about what was asked for.
-    Stands(Answer),
-    /// It is wrong.
-    Wrong,
 }

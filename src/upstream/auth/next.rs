@@ -13,7 +13,7 @@ use crate::upstream::credentials::{Login, LoginIdentity, LoginSecret};
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
     /// A token that a token service gave.
-    Token { errand: Errand, token: Token },
+    Token(Box<Errand>, Token),
     /// A login itself: a user and a password, or a token for the registry.
     Login(Login),
 }
@@ -32,7 +32,7 @@ impl Proof {
     /// Returns the header that shows it. `None` when no header can hold it.
     pub(super) fn authorization(&self) -> Option<HeaderValue> {
         let login = match self {
-            Self::Token { token, .. } => return Some(token.authorization().clone()),
+            Self::Token(_, token) => return Some(token.authorization().clone()),
             Self::Login(login) => login,
         };
         match &login.secret {
@@ -49,7 +49,7 @@ impl Proof {
     /// Returns who pays where requests are counted.
     pub(super) fn payer(&self) -> Option<&LoginIdentity> {
         match self {
-            Self::Token { errand, .. } => errand.login.as_ref().map(|login| &login.identity),
+            Self::Token(errand, _) => errand.login.as_ref().map(|login| &login.identity),
             Self::Login(login) => Some(&login.identity),
         }
     }
@@ -69,7 +69,7 @@ pub(super) struct Shown {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// A token, which this errand would bring; what was wrong with the one that was shown.
-    Token(Errand, Option<Complaint>),
+    Token(Box<Errand>, Option<Complaint>),
     /// A user and a password.
     Login(Login),
 }
@@ -82,7 +82,7 @@ pub(super) enum Next {
     /// Wait a moment and show the same token again: the clock of the registry may be behind that of the token service.
     Repeat,
     /// Get this token and show it.
-    Fetch(Errand),
+    Fetch(Box<Errand>),
     /// Show this login.
     Show(Login),
     /// Find out whether this login is right.
@@ -100,7 +100,7 @@ pub(super) fn next(status: StatusCode, wanted: Option<Wanted>, shown: Option<&Sh
             (StatusCode::UNAUTHORIZED, Some(Wanted::Login(login))) => Next::Show(login),
             _ => Next::Accept,
         },
-        Some((Proof::Token { errand, token }, shown)) => match (status, wanted) {
+        Some((Proof::Token(errand, token), shown)) => match (status, wanted) {
             (StatusCode::UNAUTHORIZED, Some(Wanted::Login(login))) => Next::Show(login),
             (StatusCode::UNAUTHORIZED, Some(Wanted::Token(wanted, complaint))) => {
                 after_token(shown, token, wanted == *errand, wanted, complaint)
@@ -132,7 +132,7 @@ fn after_token(
     shown: &Shown,
     token: &Token,
     is_same: bool,
-    wanted: Errand,
+    wanted: Box<Errand>,
     complaint: Option<Complaint>,
 ) -> Next {
     let is_too_new = token.is_young() && complaint != Some(Complaint::InsufficientScope);
@@ -168,10 +168,10 @@ mod tests {
 
     fn shown(errand: &Errand, fetched: u32, repeated: u32) -> Shown {
         Shown {
-            proof: Proof::Token {
-                errand: errand.clone(),
-                token: Token::sample(Duration::from_secs(300)),
-            },
+            proof: Proof::Token(
+                Box::new(errand.clone()),
+                Token::sample(Duration::from_secs(300)),
+            ),
             fetched,
             repeated,
         }
@@ -181,19 +181,21 @@ mod tests {
     async fn what_follows_a_refusal() {
         let (same, other) = (Errand::sample("a"), Errand::sample("b"));
         let (denied, forbidden) = (StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN);
-        let fetch = |errand: &Errand| Next::Fetch(errand.clone());
+        let fetch = |errand: &Errand| Next::Fetch(Box::new(errand.clone()));
         let insufficient = Some(Wanted::Token(
-            same.clone(),
+            Box::new(same.clone()),
             Some(Complaint::InsufficientScope),
         ));
-        let invalid = Some(Wanted::Token(same.clone(), Some(Complaint::InvalidToken)));
-        let plain = Some(Wanted::Token(same.clone(), None));
+        let invalid = Some(Wanted::Token(
+            Box::new(same.clone()),
+            Some(Complaint::InvalidToken),
+        ));
+        let plain = Some(Wanted::Token(Box::new(same.clone()), None));
         let new = |fetched, repeated| Some(shown(&same, fetched, repeated));
         let old = |fetched| {
             let token = Token::sample(Duration::from_secs(300)).aged(Duration::from_secs(200));
-            let errand = same.clone();
             Some(Shown {
-                proof: Proof::Token { errand, token },
+                proof: Proof::Token(Box::new(same.clone()), token),
                 ..shown(&same, fetched, 0)
             })
         };
@@ -210,13 +212,13 @@ mod tests {
             (denied, insufficient.clone(), new(1, 0), Next::Accept),
             (
                 denied,
-                Some(Wanted::Token(other.clone(), None)),
+                Some(Wanted::Token(Box::new(other.clone()), None)),
                 new(1, 0),
                 fetch(&other),
             ),
             (
                 denied,
-                Some(Wanted::Token(other.clone(), None)),
+                Some(Wanted::Token(Box::new(other.clone()), None)),
                 new(2, 0),
                 Next::Accept,
             ),
@@ -254,7 +256,7 @@ mod tests {
     #[test]
     fn what_follows_a_login() {
         let (login, errand) = (login(), Errand::sample("a"));
-        let token = Some(Wanted::Token(errand.clone(), None));
+        let token = Some(Wanted::Token(Box::new(errand.clone()), None));
         let basic = Some(Wanted::Login(login.clone()));
         let shown = |fetched| {
             Some(Shown {
@@ -271,7 +273,12 @@ mod tests {
             (401, basic.clone(), shown(0), Next::Doubt(login.clone())),
             (403, None, shown(0), Next::Doubt(login.clone())),
             (400, None, shown(0), Next::Doubt(login.clone())),
-            (401, token.clone(), shown(0), Next::Fetch(errand.clone())),
+            (
+                401,
+                token.clone(),
+                shown(0),
+                Next::Fetch(Box::new(errand.clone())),
+            ),
             (401, token, shown(1), Next::Doubt(login.clone())),
         ] {
             let status = StatusCode::from_u16(status).unwrap();

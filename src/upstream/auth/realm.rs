@@ -64,73 +64,76 @@ mod tests {
         Site::of(&url.parse().unwrap()).unwrap()
     }
 
+    /// A registry, a token service, and whether a login for the one may be shown to the other.
+    const PAIRS: &[(&str, &str, bool)] = &[
+        // The pairs of the registries that people use.
+        (
+            "https://registry-1.docker.io",
+            "https://auth.docker.io",
+            true,
+        ),
+        ("https://registry.gitlab.com", "https://gitlab.com", true),
+        ("https://ghcr.io", "https://ghcr.io", true),
+        (
+            "https://docker.elastic.co",
+            "https://docker-auth.elastic.co",
+            true,
+        ),
+        ("https://lscr.io", "https://ghcr.io", false),
+        (
+            "https://registry.acme.co.uk",
+            "https://auth.acme.co.uk",
+            true,
+        ),
+        // The same public suffix is no kinship.
+        ("https://a.co.uk", "https://b.co.uk", false),
+        ("https://a.github.io", "https://b.github.io", false),
+        ("https://acme.azurecr.io", "https://evil.example", false),
+        (
+            "https://docker.io.evil.example",
+            "https://auth.docker.io",
+            false,
+        ),
+        (
+            "https://registry-1.docker.io",
+            "https://docker.io.evil.example",
+            false,
+        ),
+        // Never without encryption, unless the registry has none.
+        ("https://r.acme.com", "http://r.acme.com", false),
+        ("http://r.acme.com", "http://r.acme.com", true),
+        ("http://r.acme.com", "https://auth.acme.com", true),
+        // Addresses and local names have no kin.
+        ("https://10.0.0.1:5000", "https://10.0.0.1:5000", true),
+        ("https://10.0.0.1:5000", "https://10.0.0.1:5001", false),
+        ("https://10.0.0.1:5000", "https://10.0.0.2:5001", true),
+        ("http://localhost:5000", "http://localhost:5001", false),
+        (
+            "https://r.svc.cluster.local",
+            "https://x.svc.cluster.local",
+            false,
+        ),
+        (
+            "https://r.acme.internal",
+            "https://auth.acme.internal",
+            false,
+        ),
+        // The operator's word.
+        ("https://r.acme.com", "https://login.other.example", true),
+        (
+            "https://r.acme.com",
+            "https://login.other.example:8443",
+            false,
+        ),
+        ("https://r.acme.com", "http://login.other.example", false),
+    ];
+
     #[test]
     fn who_may_see_a_login() {
         let listed = TokenHosts::new(vec!["login.other.example".into(), "10.0.0.2:5001".into()]);
-        for (registry, service, may) in [
-            // The pairs of the registries that people use.
-            (
-                "https://registry-1.docker.io",
-                "https://auth.docker.io",
-                true,
-            ),
-            ("https://registry.gitlab.com", "https://gitlab.com", true),
-            ("https://ghcr.io", "https://ghcr.io", true),
-            (
-                "https://docker.elastic.co",
-                "https://docker-auth.elastic.co",
-                true,
-            ),
-            ("https://lscr.io", "https://ghcr.io", false),
-            (
-                "https://registry.acme.co.uk",
-                "https://auth.acme.co.uk",
-                true,
-            ),
-            // The same public suffix is no kinship.
-            ("https://a.co.uk", "https://b.co.uk", false),
-            ("https://a.github.io", "https://b.github.io", false),
-            ("https://acme.azurecr.io", "https://evil.example", false),
-            (
-                "https://docker.io.evil.example",
-                "https://auth.docker.io",
-                false,
-            ),
-            (
-                "https://registry-1.docker.io",
-                "https://docker.io.evil.example",
-                false,
-            ),
-            // Never without encryption, unless the registry has none.
-            ("https://r.acme.com", "http://r.acme.com", false),
-            ("http://r.acme.com", "http://r.acme.com", true),
-            ("http://r.acme.com", "https://auth.acme.com", true),
-            // Addresses and local names have no kin.
-            ("https://10.0.0.1:5000", "https://10.0.0.1:5000", true),
-            ("https://10.0.0.1:5000", "https://10.0.0.1:5001", false),
-            ("https://10.0.0.1:5000", "https://10.0.0.2:5001", true),
-            ("http://localhost:5000", "http://localhost:5001", false),
-            (
-                "https://r.svc.cluster.local",
-                "https://x.svc.cluster.local",
-                false,
-            ),
-            (
-                "https://r.acme.internal",
-                "https://auth.acme.internal",
-                false,
-            ),
-            // The operator's word.
-            ("https://r.acme.com", "https://login.other.example", true),
-            (
-                "https://r.acme.com",
-                "https://login.other.example:8443",
-                false,
-            ),
-            ("https://r.acme.com", "http://login.other.example", false),
-        ] {
+        for (registry, service, may) in PAIRS {
             let found = listed.may_see_login(&site(registry), &site(service));
-            assert_eq!(found, may, "{registry} {service}");
+            assert_eq!(found, *may, "{registry} {service}");
         }
     }
 }

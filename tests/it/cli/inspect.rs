@@ -27,8 +27,8 @@ fn push(repository: &Repository, config: &Value, annotations: &Value) -> Digest 
     digest
 }
 
-#[tokio::test]
-async fn an_image_is_described() {
+/// An image with a signature, in `org/app`, tagged `1`: the registry, the image, and what the list of referrers says.
+async fn described() -> (FakeRegistry, Digest, Value) {
     let registry = FakeRegistry::builder().referrers().start().await;
     let repository = registry.repository("org/app");
     let config = json!({
@@ -49,6 +49,16 @@ async fn an_image_is_described() {
     })
     .to_string();
     let signature_digest = repository.manifest(MediaType::OCI_MANIFEST, signature.clone());
+    let referrer = json!({
+        "artifact_type": "application/vnd.example.signature", "media_type": MediaType::OCI_MANIFEST,
+        "digest": signature_digest, "size_bytes": signature.len(),
+    });
+    (registry, digest, referrer)
+}
+
+#[tokio::test]
+async fn an_image_is_described() {
+    let (registry, digest, referrer) = described().await;
     let larder = Larder::knowing(&registry);
 
     let document = larder.json(&["inspect", "org/app:1"]).await;
@@ -75,14 +85,13 @@ async fn an_image_is_described() {
             "working_dir": "/srv", "exposed_ports": ["80/tcp"], "labels": {"team": "a"}, "history_length": 2,
         })
     );
-    assert_eq!(
-        document["referrers"],
-        json!([{
-            "artifact_type": "application/vnd.example.signature", "media_type": MediaType::OCI_MANIFEST,
-            "digest": signature_digest, "size_bytes": signature.len(),
-        }])
-    );
+    assert_eq!(document["referrers"], json!([referrer]));
+}
 
+#[tokio::test]
+async fn an_image_is_described_in_a_table() {
+    let (registry, digest, _) = described().await;
+    let larder = Larder::knowing(&registry);
     let table = larder.answer(&["inspect", "org/app:1"]).await;
     for line in [
         "registry       up.test",

@@ -35,7 +35,7 @@ impl Larder {
     /// A program that knows a registry by the name [`UPSTREAM`] and the alias `up`, takes it where no registry is named,
     /// and knows no other.
     fn knowing(registry: &FakeRegistry) -> Self {
-        Self::knowing_at(&registry.url().to_owned())
+        Self::knowing_at(registry.url())
     }
 
     fn knowing_at(url: &str) -> Self {
