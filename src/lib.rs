@@ -17,7 +17,7 @@
 //! No arrow runs back: the rooms below the server make no HTTP responses, and the server decides nothing about freshness.
 //! Which room may use which stands in `tests/architecture.rs` and is checked there.
 //!
-//! # Three walks
+//! # Four walks
 //!
 //! **A warm tag.** [`server::route`] reads the path, [`addressing`] finds the one registry that it leads to,
 //! [`server::access`] grants the pull. [`cache::visibility`] decides whether this client may look at that repository:
@@ -36,6 +36,13 @@
 //! spool from wherever its range begins, at its own speed; the last 64 KiB wait until the hash is right
 //! ([`cache::fill::progress`]). Then the spool becomes the blob, by a rename ([`store::disk`]).
 //!
+//! **A private repository.** [`cache::backing`] turns the grant into a view: a repository for which a login is configured
+//! is asked for without it first, once a day ([`cache::visibility`], [`upstream::openness`]). Who may read what is private
+//! is decided there, before anything is asked with the login. The registry demands a token, its token service is shown
+//! the login if it is the registry's own (`upstream::auth`), and the login comes from a keyring that reads files again and
+//! leaves alone what was refused ([`upstream::credentials`]). Bytes are kept once for all; what the repository has is
+//! written down under its login ([`cache::sight`]).
+//!
 //! # Where things are
 //!
 //! | room | what it is for |
@@ -45,7 +52,7 @@
 //! | [`server`] | the registry API over HTTP |
 //! | [`cache`] | answers pulls of other registries' content |
 //! | [`answer`] | what the rooms below the server answer with |
-//! | [`upstream`] | other registries: connections, tokens, trust, retries, resume, budget |
+//! | [`upstream`] | other registries: ways there, logins, tokens, trust, retries, resume, health, limits |
 //! | [`store`] | what is kept: two traits, on disk and in memory |
 //! | [`admin`] | health and metrics |
 //! | [`config`] | the configuration: what may be written, and what is true afterwards |

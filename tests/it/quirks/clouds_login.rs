@@ -1,7 +1,5 @@
 //! Registries of clouds with logins.
 
-use std::time::Duration;
-
 use larder::upstream::{CredentialSource, Secret, SecretSource};
 
 use super::{expect_absence, expect_logins_at_tokens_only, expect_no_secrets, pull, push};
@@ -79,8 +77,6 @@ async fn ecr_private_password_that_ran_out_is_read_again() {
         .upstream("up.test", &registry)
         .credential("**", source)
         .shares("**")
-        // No login is taken to be right because it was so a moment ago.
-        .limits(|limits| limits.login_proof = Duration::ZERO)
         .start()
         .await;
     for (name, password) in [("acme/one", "morning"), ("acme/two", "evening, and longer")] {
