@@ -7,6 +7,7 @@
     reason = "test support"
 )]
 
+mod advisories;
 mod cli;
 mod fake_registry;
 #[path = "../fuzz/mod.rs"]

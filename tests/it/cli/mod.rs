@@ -1,6 +1,7 @@
 //! The commands that look at registries: the program itself, in a process of its own, against registries in this one.
 
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -18,15 +19,17 @@ mod tags;
 const UPSTREAM: &str = "up.test";
 
 /// The program, with a configuration of its own.
-struct Larder {
+pub struct Larder {
     folder: TempDir,
     config: String,
+    programs: PathBuf,
 }
 
 /// What came of a command.
 #[derive(Debug)]
-struct Done {
-    code: i32,
+pub struct Done {
+    /// Its exit code.
+    pub code: i32,
     data: String,
     talk: String,
 }
@@ -34,7 +37,7 @@ struct Done {
 impl Larder {
     /// A program that knows a registry by the name [`UPSTREAM`] and the alias `up`, takes it where no registry is named,
     /// and knows no other.
-    fn knowing(registry: &FakeRegistry) -> Self {
+    pub fn knowing(registry: &FakeRegistry) -> Self {
         Self::knowing_at(registry.url())
     }
 
@@ -52,17 +55,27 @@ impl Larder {
              endpoints = ['{url}']\n",
             folder.path().join("cache").display()
         );
-        Self { folder, config }
+        Self {
+            folder,
+            config,
+            programs: PathBuf::new(),
+        }
+    }
+
+    /// Has other programs, such as credential helpers, in a folder.
+    pub fn finding_programs_in(mut self, folder: &Path) -> Self {
+        folder.clone_into(&mut self.programs);
+        self
     }
 
     /// Adds lines to the configuration.
-    fn and(mut self, lines: &str) -> Self {
+    pub fn and(mut self, lines: &str) -> Self {
         writeln!(self.config, "{lines}").unwrap();
         self
     }
 
     /// Runs a command to its end. Nothing may be kept by it.
-    async fn run(&self, arguments: &[&str]) -> Done {
+    pub async fn run(&self, arguments: &[&str]) -> Done {
         let file = self.folder.path().join("larder.toml");
         std::fs::write(&file, &self.config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
@@ -71,6 +84,7 @@ impl Larder {
             .arg("--config")
             .arg(&file)
             .env_clear()
+            .env("PATH", &self.programs)
             .stdin(Stdio::null())
             .kill_on_drop(true);
         let output = within("a command", command.output()).await.unwrap();
