@@ -38,8 +38,12 @@
 //! | CVE-2026-32589 (Quay) | nothing is uploaded |
 //! | GHSA-hw28-333w-qxp3, CVE-2022-31670 (Harbor) | nothing has an identifier but repositories and digests, for which see GHSA-55r9 |
 
+mod addresses;
 mod credentials;
+mod honesty;
 mod log;
+mod redirects;
+mod sight;
 
 use std::collections::BTreeSet;
 use std::path::Path;
