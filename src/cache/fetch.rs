@@ -369,7 +369,7 @@ fn checked(
 /// Reads bytes that a digest names, so that they are right and only what was said of them can be wrong.
 fn parse(bytes: &[u8], claimed: Option<&MediaType>) -> Result<ManifestView, ManifestError> {
     match ManifestView::parse(bytes, claimed) {
-        Err(error @ ManifestError::TypesDiffer { .. }) => {
+        Err(error @ (ManifestError::TypesDiffer { .. } | ManifestError::Mislabelled(_))) => {
             tracing::warn!(%error, "the type of the body is served");
             ManifestView::parse(bytes, None)
         }

@@ -55,6 +55,9 @@ pub enum ManifestError {
         /// The `Content-Type` of the answer.
         header: MediaType,
     },
+    /// An index that is called a manifest: whoever looks at the type alone would miss what it lists (CVE-2021-41190).
+    #[error("the manifest is an index, but is called {0}")]
+    Mislabelled(MediaType),
     /// Neither the header nor the body tells what it is.
     #[error("nothing tells the media type of the manifest")]
     Untyped,
@@ -111,6 +114,9 @@ impl ManifestView {
         let media_type = body.media_type(kind, content_type)?;
         if media_type.is_index() && kind != ManifestKind::Index {
             return Err(ManifestError::Untyped);
+        }
+        if media_type.is_image() && kind == ManifestKind::Index {
+            return Err(ManifestError::Mislabelled(media_type));
         }
         let blobs = [
             body.config.map(one).transpose()?,
@@ -287,6 +293,13 @@ mod tests {
                 .contains("duplicate field")
         );
         assert!(parse(r#"{"layers":[]}"#, MediaType::OCI_INDEX).is_err());
+        for media_type in [MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST] {
+            let called = format!(r#"{{"mediaType":"{media_type}","manifests":[]}}"#);
+            for (body, header) in [(&*called, ""), (r#"{"manifests":[]}"#, media_type)] {
+                let error = parse(body, header).unwrap_err();
+                assert!(error.contains("is an index, but is called"), "{error}");
+            }
+        }
     }
 
     #[test]

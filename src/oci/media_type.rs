@@ -54,6 +54,11 @@ impl MediaType {
         matches!(&*self.0, Self::OCI_INDEX | Self::DOCKER_LIST)
     }
 
+    /// Returns whether this is a manifest of one image, as it is written today.
+    pub fn is_image(&self) -> bool {
+        matches!(&*self.0, Self::OCI_MANIFEST | Self::DOCKER_MANIFEST)
+    }
+
     /// Returns whether this is a schema 1 manifest.
     pub fn is_schema1(&self) -> bool {
         matches!(&*self.0, Self::DOCKER_SCHEMA1 | Self::DOCKER_SCHEMA1_SIGNED)
