@@ -39,6 +39,8 @@
 //! | GHSA-hw28-333w-qxp3, CVE-2022-31670 (Harbor) | nothing has an identifier but repositories and digests, for which see GHSA-55r9 |
 
 mod addresses;
+mod bounds;
+mod content;
 mod credentials;
 mod honesty;
 mod log;
