@@ -11,6 +11,7 @@
 
 mod coalescing;
 mod healing;
+mod logins;
 mod outages;
 mod parts;
 mod pulls;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::content::{Content, sha256};
-use super::registry::{Access, Registry};
+use super::registry::{Access, Door, Registry};
 use super::skopeo::{Platforms, Skopeo};
 
 /// The repository that the image is published in, with the tags `1` (an OCI index) and `docker` (a manifest list).
@@ -58,7 +58,8 @@ impl Image {
         });
         let index = layout.index(&manifests);
 
-        let registry = Registry::start(&folder.path().join("storage"), Access::Writable);
+        let storage = folder.path().join("storage");
+        let registry = Registry::start(&storage, Access::Writable, &Door::Open);
         let skopeo = Skopeo::new();
         let from = format!("oci:{}:1", layout.folder.display());
         for (tag, option) in [("1", "--preserve-digests"), ("docker", "--format=v2s2")] {
@@ -87,7 +88,13 @@ impl Image {
 
     /// Starts a registry that serves it.
     pub(crate) fn registry(&self) -> Registry {
-        Registry::start(&self.folder.path().join("storage"), Access::ReadOnly)
+        self.registry_behind(&Door::Open)
+    }
+
+    /// Starts a registry that serves it to those whom it lets in.
+    pub(crate) fn registry_behind(&self, door: &Door) -> Registry {
+        let storage = self.folder.path().join("storage");
+        Registry::start(&storage, Access::ReadOnly, door)
     }
 
     /// Returns the digest of the OCI index.

@@ -7,9 +7,12 @@ pub(crate) mod larder;
 pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod skopeo;
+pub(crate) mod token_service;
 
 pub(crate) use gate::Gate;
 pub(crate) use image::{Image, REPOSITORY};
 pub(crate) use larder::Larder;
 pub(crate) use process::until;
+pub(crate) use registry::{Door, PASSWORD, Registry, USER};
 pub(crate) use skopeo::{Platforms, Skopeo};
+pub(crate) use token_service::TokenService;

@@ -132,5 +132,10 @@ fn pings(port: u16) -> bool {
         stream.read_to_string(&mut answer)?;
         Ok(answer)
     };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 "))
+    // 401 is the answer of one that wants a login.
+    ask().is_ok_and(|answer| {
+        ["200", "401"]
+            .iter()
+            .any(|status| answer.starts_with(&format!("HTTP/1.1 {status} ")))
+    })
 }

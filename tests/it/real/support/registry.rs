@@ -1,10 +1,12 @@
 //! Debian's `docker-registry` as an upstream.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
 use super::process::{PING_AGENT, Server, free_port};
@@ -18,6 +20,35 @@ pub(crate) enum Access {
     ReadOnly,
 }
 
+/// What a registry wants to see of those who come.
+#[derive(Clone, Debug)]
+pub(crate) enum Door {
+    /// Nothing.
+    Open,
+    /// The login of [`USER`].
+    Password,
+    /// A token of the service at this address, which has this certificate (PEM).
+    Token {
+        /// Where it is.
+        realm: String,
+        /// What it signs with.
+        certificate: String,
+    },
+}
+
+/// Who may pull where there is a login.
+pub(crate) const USER: &str = "reader";
+
+/// The password of [`USER`]. Not every client takes care of a colon, a quote or a letter beyond ASCII.
+pub(crate) const PASSWORD: &str = "corr:ect \"hörse\"";
+
+/// The same as the registry wants it: bcrypt, with as little work as that can be.
+const HTPASSWD: &str = "reader:$2y$04$Wi.5MP/jks0roUsqzisyNeneixe70Hu/CUK9y0xA.Wsp08uXTIRAe\n";
+
+/// What a registry and its token service call each other.
+pub(crate) const SERVICE: &str = "registry.test";
+pub(crate) const ISSUER: &str = "tokens.test";
+
 /// A registry over a storage folder. It can be stopped and started again at the same port.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -28,7 +59,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Starts a registry that serves what is in `storage`.
-    pub(crate) fn start(storage: &Path, access: Access) -> Self {
+    pub(crate) fn start(storage: &Path, access: Access, door: &Door) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let is_read_only = access == Access::ReadOnly;
@@ -41,7 +72,7 @@ impl Registry {
                filesystem: {{rootdirectory: '{}'}}\n  \
                maintenance: {{uploadpurging: {{enabled: false}}, readonly: {{enabled: {is_read_only}}}}}\n",
             storage.display()
-        );
+        ) + &door.config(folder.path());
         fs::write(folder.path().join("config.yml"), config).unwrap();
         let mut registry = Self {
             folder,
@@ -80,13 +111,29 @@ impl Registry {
     /// Returns the requests that have reached it, as `GET /v2/…`, in their order. A request is here before its answer
     /// is anywhere.
     pub(crate) fn requests(&self) -> Vec<String> {
-        fs::read_to_string(self.log())
-            .unwrap()
-            .lines()
-            .filter_map(|line| serde_json::from_str::<LogLine>(line).ok())
+        self.lines::<RequestLine>()
             .filter(|line| line.message == "authorizing request" && line.agent != PING_AGENT)
             .map(|line| format!("{} {}", line.method, line.uri))
             .collect()
+    }
+
+    /// Returns the users that it has let in.
+    pub(crate) fn users(&self) -> BTreeSet<String> {
+        self.lines::<UserLine>().map(|line| line.user).collect()
+    }
+
+    /// Returns how often somebody showed it a wrong password.
+    pub(crate) fn wrong_passwords(&self) -> usize {
+        self.lines::<RequestLine>()
+            .filter(|line| line.message.starts_with("error authenticating user"))
+            .count()
+    }
+
+    /// Reads the lines of its log that have this form.
+    fn lines<T: DeserializeOwned>(&self) -> impl Iterator<Item = T> + use<T> {
+        let log = fs::read_to_string(self.log()).unwrap();
+        let lines = log.lines().map(serde_json::from_str);
+        lines.filter_map(Result::ok).collect::<Vec<T>>().into_iter()
     }
 
     fn log(&self) -> PathBuf {
@@ -94,9 +141,34 @@ impl Registry {
     }
 }
 
-/// What matters of a line of its log.
+impl Door {
+    /// Returns the part of the configuration that is about it. What that names is put into a folder.
+    fn config(&self, folder: &Path) -> String {
+        match self {
+            Self::Open => String::new(),
+            Self::Password => {
+                let file = folder.join("htpasswd");
+                fs::write(&file, HTPASSWD).unwrap();
+                format!(
+                    "auth: {{htpasswd: {{realm: larder, path: '{}'}}}}\n",
+                    file.display()
+                )
+            }
+            Self::Token { realm, certificate } => {
+                let file = folder.join("certificate.pem");
+                fs::write(&file, certificate).unwrap();
+                format!(
+                    "auth: {{token: {{realm: '{realm}', service: {SERVICE}, issuer: {ISSUER}, rootcertbundle: '{}'}}}}\n",
+                    file.display()
+                )
+            }
+        }
+    }
+}
+
+/// What matters of a line of its log that is about a request.
 #[derive(Deserialize)]
-struct LogLine {
+struct RequestLine {
     #[serde(rename = "msg")]
     message: String,
     #[serde(rename = "http.request.method")]
@@ -105,4 +177,11 @@ struct LogLine {
     uri: String,
     #[serde(rename = "http.request.useragent", default)]
     agent: String,
+}
+
+/// What matters of a line about a request that was let in.
+#[derive(Deserialize)]
+struct UserLine {
+    #[serde(rename = "auth.user.name")]
+    user: String,
 }

@@ -45,6 +45,22 @@ impl Skopeo {
         ));
     }
 
+    /// Logs in to a registry, as a user does, and so that it is remembered.
+    pub(crate) fn log_in(&self, registry: &str, user: &str, password: &str) {
+        let errors = tempfile::NamedTempFile::new().unwrap();
+        let mut command = self.command();
+        command
+            .args(["login", "--tls-verify=false", "--username", user])
+            .args(["--password", password, registry])
+            .stderr(errors.reopen().unwrap());
+        finish(Process::start(&mut command), errors.path());
+    }
+
+    /// Returns the user's home folder, which holds what is remembered.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     fn configure(&self, registries: &str) {
         let path = self.home.path().join(".config/containers/registries.conf");
         fs::write(path, registries).unwrap();
@@ -78,8 +94,7 @@ impl Skopeo {
         from_and_to: [&str; 2],
         errors: &Path,
     ) -> Process {
-        let mut command = Command::new("skopeo");
-        command.args(["--insecure-policy", "--command-timeout=120s"]);
+        let mut command = self.command();
         match platforms {
             Platforms::All => command.args(["copy", "--all"]),
             Platforms::Linux(architecture) => command
@@ -90,13 +105,21 @@ impl Skopeo {
             .args(["--src-tls-verify=false", "--dest-tls-verify=false"])
             .args(options)
             .args(from_and_to)
+            .stderr(File::create(errors).unwrap());
+        Process::start(&mut command)
+    }
+
+    /// Returns its command, with no more than what all uses have in common.
+    fn command(&self) -> Command {
+        let mut command = Command::new("skopeo");
+        command
+            .args(["--insecure-policy", "--command-timeout=120s"])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home.path())
             .env("XDG_RUNTIME_DIR", self.home.path())
-            .stdout(Stdio::null())
-            .stderr(File::create(errors).unwrap());
-        Process::start(&mut command)
+            .stdout(Stdio::null());
+        command
     }
 }
 
@@ -126,10 +149,11 @@ impl Pull {
         Content::read(&self.folder.path().join("image"))
     }
 
-    /// Waits for the end, which must be a failure.
-    pub(crate) fn fail(mut self) {
+    /// Waits for the end, which must be a failure, and returns what it said.
+    pub(crate) fn fail(mut self) -> String {
         let status = self.process.wait();
         assert!(!status.success(), "this pull could not succeed");
+        fs::read_to_string(self.folder.path().join("errors")).unwrap()
     }
 }
 
