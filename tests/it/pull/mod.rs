@@ -7,6 +7,7 @@ mod egress;
 mod errors;
 mod headers;
 mod lies;
+mod logins;
 mod manifest_forms;
 mod outages;
 mod poor_heads;

@@ -15,8 +15,8 @@ use larder::store::StoreError;
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
 use larder::upstream::{
-    self, CircuitLimits, CredentialSettings, CredentialSource, Egress, EndpointUrl, Limits,
-    Schedule, Secret, SecretSource, Upstreams,
+    self, CircuitLimits, CredentialSettings, CredentialSource, Egress, EndpointSettings,
+    EndpointUrl, Limits, Schedule, Secret, SecretSource, Upstreams,
 };
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -93,6 +93,11 @@ impl TestProxy {
         Client::new(self.address)
     }
 
+    /// Returns `http://127.0.0.1:port`, for another larder that has it as a registry.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Opens a bare connection to it.
     pub async fn socket(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
@@ -121,6 +126,14 @@ impl TestProxy {
     /// Returns what is counted, for when it has stopped as well.
     pub fn counters(&self) -> Arc<Registry> {
         self.counters.clone()
+    }
+
+    /// Returns what one line of the metrics counts, without the number: `upstream_resting{upstream="up.test"}`.
+    pub fn counted(&self, line: &str) -> Option<u64> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.counters).unwrap();
+        let number = text.lines().find_map(|found| found.strip_prefix(line))?;
+        Some(number.trim().parse().unwrap())
     }
 
     /// Returns the store of records, which fails when told to.
@@ -224,12 +237,13 @@ impl TestProxyBuilder {
 
     /// Logs in at the last registry, for all repositories.
     pub fn login(self, username: &str, password: &str) -> Self {
-        let source = CredentialSource::Password {
-            username: username.into(),
-            password: SecretSource::Value(Secret::new(password)),
-            next: None,
-        };
-        self.credential("**", source)
+        self.credential("**", password_of(username, password))
+    }
+
+    /// Puts an endpoint in front of those of the last registry.
+    pub fn behind(self, endpoint: impl Into<EndpointSettings>) -> Self {
+        let endpoint = endpoint.into();
+        self.with(|settings| settings.endpoints.insert(0, endpoint))
     }
 
     /// Adds a login at the last registry, for some repositories.
@@ -425,6 +439,15 @@ fn copy(from: &Path, to: &Path) {
         } else {
             std::fs::copy(entry.path(), target).unwrap();
         }
+    }
+}
+
+/// A user and a password that does not change.
+pub fn password_of(username: &str, password: &str) -> CredentialSource {
+    CredentialSource::Password {
+        username: username.into(),
+        password: SecretSource::Value(Secret::new(password)),
+        next: None,
     }
 }
 

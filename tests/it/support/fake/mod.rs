@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use larder::oci::Digest;
 use larder::runtime::Tasks;
+use larder::upstream::{EndpointSettings, EndpointUrl};
 use tokio::net::TcpSocket;
 
 use super::PATIENCE;
@@ -155,6 +156,11 @@ impl FakeRegistry {
     /// Returns `http://127.0.0.1:port`, or the same with `https`.
     pub fn url(&self) -> &str {
         &self.state.access.url
+    }
+
+    /// Returns it as an endpoint, to be asked for everything.
+    pub fn endpoint(&self) -> EndpointSettings {
+        self.url().parse::<EndpointUrl>().unwrap().into()
     }
 
     /// Returns the address that it listens on.
