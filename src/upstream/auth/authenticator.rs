@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use moka::sync::Cache;
+use tokio::time::Instant;
 
 use super::challenge::{Challenge, Demand};
 use super::doubt::Doubted;
 use super::next::{self, Next, Proof, Shown, Wanted};
 use super::realm::TokenHosts;
+use super::token::Token;
 use super::tokens::{Errand, Tokens};
 use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
@@ -171,7 +173,7 @@ impl Authenticator {
             Standing::Nobody => return None,
             Standing::Ready(login) => return Some(login),
             Standing::Suspended { identity, until } => {
-                let left = until.saturating_duration_since(tokio::time::Instant::now());
+                let left = until.saturating_duration_since(Instant::now());
                 (identity, LoginProblem::Suspended { left })
             }
             Standing::Unreadable { identity, problem } => {
@@ -200,8 +202,20 @@ impl Authenticator {
         }
         let errand = self.foreseen(hop, ask, voice.login.as_ref())?;
         // Without success the registry is asked without: it may want another token by now.
-        let token = self.tokens.obtain(&errand).await.ok()?;
+        let token = self.obtain(&errand).await.ok()?;
         Some(Self::shown(Proof::Token(Box::new(errand), token)))
+    }
+
+    /// Returns the token of an errand. One that is new says that its login did; one that was kept says nothing of today.
+    pub(super) async fn obtain(&self, errand: &Errand) -> Result<Token, UpstreamError> {
+        let asked = Instant::now();
+        let token = self.tokens.obtain(errand).await?;
+        if let Some(login) = &errand.login
+            && token.was_issued_since(asked)
+        {
+            self.accepted(login);
+        }
+        Ok(token)
     }
 
     /// Returns the errand that was needed last time: with this login, or else without one.

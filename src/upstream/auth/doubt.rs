@@ -37,13 +37,8 @@ impl Authenticator {
     ) -> Result<Proof, UpstreamError> {
         let mut errand = errand;
         for _ in 0..=MAX_LOGINS {
-            let failure = match self.tokens.obtain(&errand).await {
-                Ok(token) => {
-                    if let Some(login) = &errand.login {
-                        self.accepted(login);
-                    }
-                    return Ok(Proof::Token(Box::new(errand), token));
-                }
+            let failure = match self.obtain(&errand).await {
+                Ok(token) => return Ok(Proof::Token(Box::new(errand), token)),
                 Err(failure) => failure,
             };
             let (
@@ -74,7 +69,7 @@ impl Authenticator {
                 .await;
             errand = errand.with_login(voice.login.clone());
         }
-        let token = self.tokens.obtain(&errand).await?;
+        let token = self.obtain(&errand).await?;
         Ok(Proof::Token(Box::new(errand), token))
     }
 

@@ -71,6 +71,11 @@ impl Token {
         self.issued.elapsed() >= self.lifetime - margin
     }
 
+    /// Returns whether it was issued then or later.
+    pub(in crate::upstream) fn was_issued_since(&self, then: Instant) -> bool {
+        self.issued >= then
+    }
+
     /// Returns whether it may be refused because it is too new.
     pub(in crate::upstream) fn is_young(&self) -> bool {
         self.issued.elapsed() < Self::YOUNG

@@ -5,6 +5,7 @@ mod habits;
 mod http2;
 mod jumps;
 mod listing;
+mod logins;
 mod manifests;
 mod places;
 mod redirects;
