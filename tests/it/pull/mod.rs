@@ -7,6 +7,7 @@ mod egress;
 mod errors;
 mod headers;
 mod lies;
+mod login_changes;
 mod logins;
 mod manifest_forms;
 mod outages;
