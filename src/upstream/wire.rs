@@ -51,8 +51,11 @@ pub(super) struct Message<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) authorization: Option<&'a HeaderValue>,
     pub(super) body: Bytes,
-    /// Who is counted for it where requests are limited.
+    /// With which login it is shown.
     pub(super) payer: Option<&'a LoginIdentity>,
+    /// Whose limits stop it where requests are limited: the payer's, or those of the login that is shown once the
+    /// registry has said how.
+    pub(super) account: Option<&'a LoginIdentity>,
     /// What it is for.
     pub(super) kind: Kind,
 }
@@ -67,6 +70,16 @@ impl<'a> Message<'a> {
             authorization: None,
             body: Bytes::new(),
             payer: None,
+            account: None,
+        }
+    }
+
+    /// Shows a login with it, or something that was got by one.
+    pub(super) fn paid_by(self, payer: Option<&'a LoginIdentity>) -> Self {
+        Self {
+            payer,
+            account: payer,
+            ..self
         }
     }
 }
@@ -93,7 +106,8 @@ impl Wire {
     ) -> Result<Answer, UpstreamError> {
         let host = hop.site.name();
         let (payer, kind) = (message.payer.cloned(), message.kind);
-        if let Some((limit, retry_after)) = self.gates.closed(&hop.site, payer.as_ref(), kind) {
+        let account = message.account;
+        if let Some((limit, retry_after)) = self.gates.closed(&hop.site, account, kind) {
             return Err(UpstreamError::RateLimited {
                 host: host.clone(),
                 limit,
@@ -127,7 +141,7 @@ impl Wire {
             idle: self.limits.body_idle,
         };
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
-            return Err(self.limited(&mut answer).await);
+            return Err(self.limited(&mut answer, account).await);
         }
         Ok(answer)
     }
@@ -178,13 +192,12 @@ impl Wire {
     }
 
     /// Takes down that a host allows no more for now.
-    async fn limited(&self, answer: &mut Answer) -> UpstreamError {
+    async fn limited(&self, answer: &mut Answer, account: Option<&LoginIdentity>) -> UpstreamError {
         let retry_after = retry::retry_after(answer.header(&RETRY_AFTER), self.clock.now());
         let words = refusal::read(answer).await.message;
         let limit = gates::limit_of(answer.headers(), words.as_deref(), answer.kind);
         let site = &answer.hop.site;
-        self.gates
-            .close(site, answer.payer.as_ref(), limit, retry_after);
+        self.gates.close(site, account, limit, retry_after);
         UpstreamError::RateLimited {
             host: answer.host().clone(),
             limit,

@@ -119,7 +119,8 @@ impl Authenticator {
         let mut shown = self.first(hop, ask, &mut voice).await;
         let mut rounds = 0;
         loop {
-            let answer = self.send(hop, ask, shown.as_ref()).await?;
+            let pending = voice.login.as_ref().map(|login| &login.identity);
+            let answer = self.send(hop, ask, shown.as_ref(), pending).await?;
             let wanted = match answer.status() {
                 StatusCode::UNAUTHORIZED => self.wanted(&answer, home, ask, &mut voice).await?,
                 _ => None,
@@ -231,17 +232,27 @@ impl Authenticator {
         may_see.then(|| errand.clone().with_login(login.cloned()))
     }
 
+    /// Asks once. Before anything is shown, the login that will be is the one whose limits count: that nobody may pull
+    /// any more is no reason not to ask what it may.
     async fn send(
         &self,
         hop: &Hop,
         ask: &Ask,
         shown: Option<&Shown>,
+        pending: Option<&LoginIdentity>,
     ) -> Result<Answer, UpstreamError> {
         let authorization = shown.and_then(|shown| shown.proof.authorization());
+        let message = Message::new(ask.kind, &ask.method, &ask.headers);
+        let message = match shown {
+            Some(shown) => message.paid_by(shown.proof.payer()),
+            None => Message {
+                account: pending,
+                ..message
+            },
+        };
         let message = Message {
             authorization: authorization.as_ref(),
-            payer: shown.and_then(|shown| shown.proof.payer()),
-            ..Message::new(ask.kind, &ask.method, &ask.headers)
+            ..message
         };
         self.wire.send(hop, message).await
     }

@@ -89,8 +89,7 @@ impl Authenticator {
         let authorization = shown.proof.authorization();
         let message = Message {
             authorization: authorization.as_ref(),
-            payer: Some(&login.identity),
-            ..Message::new(Kind::Ping, &Method::GET, &headers)
+            ..Message::new(Kind::Ping, &Method::GET, &headers).paid_by(Some(&login.identity))
         };
         let Ok(ping) = self.wire.send(home, message).await else {
             return Doubted::Stands(Box::new(answer));

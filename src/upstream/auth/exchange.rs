@@ -173,11 +173,11 @@ async fn ask(wire: &Wire, errand: &Errand, question: &Question) -> Result<Token,
             let fault = "redirects a request with a login to another host";
             return Err(UpstreamError::protocol(errand.realm.site.name(), fault));
         }
+        let payer = errand.login.as_ref().map(|login| &login.identity);
         let message = Message {
             authorization: question.authorization.as_ref().filter(|_| is_own),
             body: question.body.clone(),
-            payer: errand.login.as_ref().map(|login| &login.identity),
-            ..Message::new(Kind::Token, &question.method, &question.headers)
+            ..Message::new(Kind::Token, &question.method, &question.headers).paid_by(payer)
         };
         let answer = wire.send(&hop, message).await?;
         match wire.step(answer).await? {

@@ -6,7 +6,7 @@ use super::server::{Registry, Reply, Seen};
 use super::*;
 use crate::upstream::{CredentialSettings, CredentialSource, Secret, SecretSource};
 
-/// Starts a registry that shows everything to the tokens of a login, and to nobody else. Its tokens live for ten minutes,
+/// Starts a registry that shows everything to the tokens of a login, and to nobody else, who have spent all pulls too. Its tokens live for ten minutes,
 /// and it knows the login while it is in the mood.
 async fn start(knows_login: Arc<AtomicBool>) -> Registry {
     let count = Counter::default();
@@ -24,6 +24,10 @@ async fn start(knows_login: Arc<AtomicBool>) -> Registry {
         if shown.starts_with("Bearer acme-") {
             return Reply::ok("{}");
         }
+        if shown.starts_with("Bearer anybody-") && seen.target.starts_with("/v2/open/") {
+            let words = r#"{"errors":[{"message":"You have reached your pull rate limit."}]}"#;
+            return Reply::status(429).body(words);
+        }
         let host = seen.header("host").unwrap();
         let value = format!(r#"Bearer realm="http://{host}/token",service="fake""#);
         Reply::status(401).header("WWW-Authenticate", &value)
@@ -31,10 +35,10 @@ async fn start(knows_login: Arc<AtomicBool>) -> Registry {
     .await
 }
 
-fn logged_in(registry: &Registry) -> Arc<Upstream> {
+fn logged_in(registry: &Registry, repositories: &str) -> Arc<Upstream> {
     let mut settings = endpoint(&registry.url());
     settings.credentials.push(CredentialSettings {
-        repositories: "**".parse().unwrap(),
+        repositories: repositories.parse().unwrap(),
         source: CredentialSource::Password {
             username: "acme".into(),
             password: SecretSource::Value(Secret::new("secret")),
@@ -63,7 +67,7 @@ fn showing(registry: &Registry, what: &str) -> usize {
 #[tokio::test]
 async fn a_token_is_replaced_before_it_ends() {
     let registry = start(Arc::new(AtomicBool::new(true))).await;
-    let upstream = logged_in(&registry);
+    let upstream = logged_in(&registry, "**");
     // The last ten seconds of its life are left out.
     for (seconds, tokens) in [(0, 1), (500, 1), (95, 2), (500, 2)] {
         pass(Duration::from_secs(seconds)).await;
@@ -77,7 +81,7 @@ async fn a_token_is_replaced_before_it_ends() {
 async fn a_login_that_works_again_is_used_again() {
     let knows_login = Arc::new(AtomicBool::new(false));
     let registry = start(knows_login.clone()).await;
-    let upstream = logged_in(&registry);
+    let upstream = logged_in(&registry, "**");
     for name in ["team/a", "team/b", "team/c", "team/a"] {
         manifest_of(&upstream, name).await.unwrap_err();
     }
@@ -90,4 +94,19 @@ async fn a_login_that_works_again_is_used_again() {
     for name in ["team/a", "team/b", "team/c"] {
         manifest_of(&upstream, name).await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_login_is_asked_for_how_when_nobody_else_may_pull() {
+    let registry = start(Arc::new(AtomicBool::new(true))).await;
+    let upstream = logged_in(&registry, "acme/*");
+    let is_limited = async |name| {
+        let asked = manifest_of(&upstream, name).await;
+        matches!(asked, Err(UpstreamError::RateLimited { .. }))
+    };
+    assert!(is_limited("open/a").await);
+    manifest_of(&upstream, "acme/a").await.unwrap().unwrap();
+    let before = registry.log().len();
+    assert!(is_limited("open/b").await);
+    assert_eq!(registry.log().len(), before);
 }
