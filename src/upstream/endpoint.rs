@@ -10,7 +10,6 @@ use super::credentials::{Keyring, LoginIdentity};
 use super::endpoint_url::{EndpointUrl, Site};
 use super::error::UpstreamError;
 use super::habits::Habits;
-use super::quota::Quota;
 use super::redirect::MAX_REDIRECTS;
 use super::refusal::{self, Refusal};
 use super::request::Ask;
@@ -128,7 +127,6 @@ impl Endpoint {
             match self.wire.step(answer).await? {
                 Step::Onward(next) => hop = next,
                 Step::Arrived(answer) => {
-                    self.learn_quota(&answer);
                     let answer = self.believe(answer).await?;
                     if answer.status() == StatusCode::NOT_MODIFIED && ask.is_conditional() {
                         return Ok(answer);
@@ -138,15 +136,6 @@ impl Endpoint {
             }
         }
         Err(Wire::too_many_redirects(&hop))
-    }
-
-    /// Takes down what the registry lets us pull, when it says so.
-    fn learn_quota(&self, answer: &Answer) {
-        if self.is_own(answer.sender().site)
-            && let Some(quota) = Quota::of(answer.headers())
-        {
-            self.wire.metrics.quota(answer.payer(), quota);
-        }
     }
 
     /// Passes on an answer, unless a host that we were sent to says no and does not speak for the registry. Storage does

@@ -194,6 +194,11 @@ impl Trust {
         Self { listed }
     }
 
+    /// Returns whether a place is one that the configuration names.
+    pub(super) fn lists(&self, site: &Site) -> bool {
+        self.listed.contains(site)
+    }
+
     /// Judges a place that somebody named.
     ///
     /// # Errors

@@ -22,6 +22,7 @@ use super::error::{Phase, TrustRule, UpstreamError, find};
 use super::gates::{self, Gates};
 use super::health::Health;
 use super::metrics::{Kind, UpstreamMetrics};
+use super::quota::Quota;
 use super::redirect;
 use super::refusal;
 use super::retry;
@@ -140,6 +141,7 @@ impl Wire {
             kind,
             idle: self.limits.body_idle,
         };
+        self.learn_quota(&answer);
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {
             return Err(self.limited(&mut answer, account).await);
         }
@@ -189,6 +191,15 @@ impl Wire {
             return Err(UpstreamError::unreachable(hop.site.name(), refusal));
         }
         Ok(response)
+    }
+
+    /// Takes down what the registry lets us pull, when it says so: in a refusal as well.
+    fn learn_quota(&self, answer: &Answer) {
+        if self.trust.lists(&answer.hop.site)
+            && let Some(quota) = Quota::of(answer.headers())
+        {
+            self.metrics.quota(answer.payer(), quota);
+        }
     }
 
     /// Takes down that a host allows no more for now.
