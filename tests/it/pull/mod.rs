@@ -3,10 +3,13 @@
 mod addressing;
 mod blobs;
 mod budgets;
+mod circles;
 mod egress;
+mod endpoints;
 mod errors;
 mod headers;
 mod lies;
+mod limits;
 mod login_changes;
 mod logins;
 mod manifest_forms;
