@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 use moka::sync::Cache;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::challenge::{Challenge, Demand};
@@ -13,6 +14,8 @@ use super::next::{self, Next, Proof, Shown, Wanted};
 use super::realm::TokenHosts;
 use super::token::Token;
 use super::tokens::{Errand, Tokens};
+use super::turns::Voice;
+use crate::oci::RepositoryName;
 use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
 use crate::upstream::credentials::{
@@ -40,12 +43,8 @@ pub(in crate::upstream) struct Authenticator {
     pub(super) proven: Cache<Login, ()>,
     /// Whether the registry wants to see the login itself.
     wants_login: Cache<(), ()>,
-}
-
-/// With which login a request goes on.
-pub(super) struct Voice<'a> {
-    pub(super) login: Option<Login>,
-    pub(super) trouble: &'a mut Trouble,
+    /// The one turn to show a login that is not proven.
+    pub(super) turns: Arc<Semaphore>,
 }
 
 impl Authenticator {
@@ -79,6 +78,7 @@ impl Authenticator {
                 .max_capacity(1)
                 .time_to_live(Self::PING_COUNTS)
                 .build(),
+            turns: Arc::new(Semaphore::new(1)),
             wire,
         };
         authenticator.tell_logins();
@@ -112,10 +112,10 @@ impl Authenticator {
     ) -> Result<Answer, UpstreamError> {
         let is_own = hop.site == home.site;
         let login = match ask.as_whom {
-            AsWhom::Configured if is_own => self.login(ask, trouble).await,
+            AsWhom::Configured if is_own => self.login(&ask.repository, trouble).await,
             AsWhom::Configured | AsWhom::Anonymous => None,
         };
-        let mut voice = Voice { login, trouble };
+        let mut voice = Voice::new(login, &ask.repository, trouble);
         let mut shown = self.first(hop, ask, &mut voice).await;
         let mut rounds = 0;
         loop {
@@ -126,7 +126,9 @@ impl Authenticator {
                 _ => None,
             };
             let next = next::next(answer.status(), wanted, shown.as_ref());
-            self.note(&answer, shown.as_ref());
+            if self.note(&answer, shown.as_ref()) {
+                voice.end_turn();
+            }
             if rounds >= Self::MAX_ROUNDS {
                 return Ok(answer);
             }
@@ -146,31 +148,33 @@ impl Authenticator {
                     self.wire.drain(answer).await;
                     self.forget(shown.as_ref());
                     let proof = self.token(*errand, &mut voice).await?;
+                    voice.end_turn();
                     Some(Shown {
                         proof,
                         fetched: fetched + 1,
                         repeated: 0,
                     })
                 }
-                Next::Show(login) => {
+                Next::Show(_) => {
                     self.wire.drain(answer).await;
-                    Some(Self::shown(Proof::Login(login)))
+                    self.take_turn_unless_proven(&mut voice).await;
+                    Self::login_of(&voice)
                 }
                 Next::Doubt(login) => match self.doubted(home, &login, answer, &mut voice).await {
                     Doubted::Stands(answer) => return Ok(*answer),
-                    Doubted::Wrong => voice
-                        .login
-                        .as_ref()
-                        .and_then(Proof::of_login)
-                        .map(Self::shown),
+                    Doubted::Wrong => Self::login_of(&voice),
                 },
             };
         }
     }
 
-    /// Returns the login for a request, if there is one that may be used.
-    async fn login(&self, ask: &Ask, trouble: &mut Trouble) -> Option<Login> {
-        let (identity, problem) = match self.keyring.standing(&ask.repository).await {
+    /// Returns the login for a repository, if there is one that may be used.
+    pub(super) async fn login(
+        &self,
+        repository: &RepositoryName,
+        trouble: &mut Trouble,
+    ) -> Option<Login> {
+        let (identity, problem) = match self.keyring.standing(repository).await {
             Standing::Nobody => return None,
             Standing::Ready(login) => return Some(login),
             Standing::Suspended { identity, until } => {
@@ -193,17 +197,29 @@ impl Authenticator {
         }
     }
 
+    /// Shows the login itself to the registry, where that is one that may be shown.
+    fn login_of(voice: &Voice<'_>) -> Option<Shown> {
+        let login = voice.login.as_ref()?;
+        Proof::of_login(login).map(Self::shown)
+    }
+
     /// Returns what to show before anything was demanded: what was wanted last time.
     async fn first(&self, hop: &Hop, ask: &Ask, voice: &mut Voice<'_>) -> Option<Shown> {
         if let Some(login) = &voice.login {
             let is_ready = matches!(login.secret, LoginSecret::RegistryToken(_));
-            if is_ready || self.wants_login.contains_key(&()) {
-                return Proof::of_login(login).map(Self::shown);
+            if is_ready {
+                return Self::login_of(voice);
+            }
+            if self.wants_login.contains_key(&()) {
+                self.take_turn_unless_proven(voice).await;
+                return Self::login_of(voice);
             }
         }
         let errand = self.foreseen(hop, ask, voice.login.as_ref())?;
+        let errand = self.in_turn(errand, voice).await;
         // Without success the registry is asked without: it may want another token by now.
         let token = self.obtain(&errand).await.ok()?;
+        voice.end_turn();
         Some(Self::shown(Proof::Token(Box::new(errand), token)))
     }
 
@@ -257,13 +273,17 @@ impl Authenticator {
         self.wire.send(hop, message).await
     }
 
-    /// Takes down that a login did, when it did.
-    fn note(&self, answer: &Answer, shown: Option<&Shown>) {
+    /// Takes down that a login did, when it did. Returns whether it did.
+    fn note(&self, answer: &Answer, shown: Option<&Shown>) -> bool {
         if let Some(Proof::Login(login)) = shown.map(|shown| &shown.proof)
             && (answer.status().is_success() || answer.status() == StatusCode::NOT_FOUND)
         {
             self.accepted(login);
+            // It counts from now on, so that those who use it all the time never wait for each other.
+            self.proven.insert(login.clone(), ());
+            return true;
         }
+        false
     }
 
     pub(super) fn accepted(&self, login: &Login) {

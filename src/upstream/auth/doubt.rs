@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 
-use super::authenticator::{Authenticator, Voice};
+use super::authenticator::Authenticator;
 use super::next::Proof;
 use super::tokens::Errand;
+use super::turns::Voice;
 use crate::upstream::credentials::Login;
 use crate::upstream::error::LoginProblem;
 use crate::upstream::error::UpstreamError::{self, Refused};
@@ -37,6 +38,7 @@ impl Authenticator {
     ) -> Result<Proof, UpstreamError> {
         let mut errand = errand;
         for _ in 0..=MAX_LOGINS {
+            errand = self.in_turn(errand, voice).await;
             let failure = match self.obtain(&errand).await {
                 Ok(token) => return Ok(Proof::Token(Box::new(errand), token)),
                 Err(failure) => failure,
@@ -57,6 +59,11 @@ impl Authenticator {
             if self.is_beyond_doubt(&login, *status) {
                 return Err(failure);
             }
+            self.take_turn(voice).await;
+            if voice.login.as_ref() != Some(&login) {
+                errand = errand.with_login(voice.login.clone());
+                continue;
+            }
             match self.tokens.renew(&errand.without_scopes()).await {
                 Ok(_) => {
                     self.accepted(&login);
@@ -73,6 +80,16 @@ impl Authenticator {
         Ok(Proof::Token(Box::new(errand), token))
     }
 
+    /// Waits for the turn of an errand, where the token service is about to see a login. Returns it with the login that
+    /// is for it then.
+    pub(super) async fn in_turn(&self, errand: Errand, voice: &mut Voice<'_>) -> Errand {
+        if errand.login.is_none() || self.tokens.is_there(&errand) {
+            return errand;
+        }
+        self.take_turn_unless_proven(voice).await;
+        errand.with_login(voice.login.clone())
+    }
+
     /// Finds out whether a login is right that was shown to the registry itself and refused.
     pub(super) async fn doubted(
         &self,
@@ -84,9 +101,13 @@ impl Authenticator {
         if self.is_beyond_doubt(login, answer.status()) {
             return Doubted::Stands(Box::new(answer));
         }
-        let shown = Self::shown(Proof::Login(login.clone()));
+        self.take_turn(voice).await;
+        if voice.login.as_ref() != Some(login) {
+            self.wire.drain(answer).await;
+            return Doubted::Wrong;
+        }
         let headers = base_headers("*/*");
-        let authorization = shown.proof.authorization();
+        let authorization = Proof::Login(login.clone()).authorization();
         let message = Message {
             authorization: authorization.as_ref(),
             ..Message::new(Kind::Ping, &Method::GET, &headers).paid_by(Some(&login.identity))

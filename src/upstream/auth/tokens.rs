@@ -155,6 +155,13 @@ impl Tokens {
         }
     }
 
+    /// Returns whether the token of an errand is there, so that nobody has to be asked for it.
+    pub(super) fn is_there(&self, errand: &Errand) -> bool {
+        let fetch = self.fetches.get(errand);
+        let outcome = fetch.as_ref().and_then(|Fetch(fetch)| fetch.peek());
+        outcome.is_some_and(|outcome| outcome.result.is_ok() && !outcome.is_over(&self.wire.limits))
+    }
+
     /// Gets a token anew, to see whether its login is still right.
     pub(super) async fn renew(&self, errand: &Errand) -> Result<Token, UpstreamError> {
         let kept = self.fetches.get(errand);

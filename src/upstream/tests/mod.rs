@@ -13,6 +13,7 @@ mod server;
 mod tls;
 mod tokens;
 mod transfers;
+mod wrong_logins;
 
 use std::path::PathBuf;
 use std::sync::Arc;

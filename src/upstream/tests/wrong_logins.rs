@@ -1,0 +1,98 @@
+//! What becomes of logins, counted where they are shown.
+
+use futures_util::future::join_all;
+
+use super::server::{Registry, Reply, Seen};
+use super::*;
+use crate::upstream::{CredentialSettings, CredentialSource, Secret, SecretSource};
+
+/// Makes an upstream that is asked with a user and a password.
+fn upstream_with_password(registry: &Registry) -> Arc<Upstream> {
+    let source = CredentialSource::Password {
+        username: "acme".into(),
+        password: SecretSource::Value(Secret::new("hunter2")),
+        next: None,
+    };
+    let mut settings = endpoint(&registry.url());
+    settings.credentials = vec![CredentialSettings {
+        repositories: "**".parse().unwrap(),
+        source,
+    }];
+    upstream_of(vec![settings], quick(), Egress::default()).unwrap()
+}
+
+/// Wants a token, of the registry itself.
+fn bearer(seen: &Seen) -> Reply {
+    let host = seen.header("host").unwrap();
+    Reply::status(401).header(
+        "WWW-Authenticate",
+        &format!(r#"Bearer realm="http://{host}/token",service="fake""#),
+    )
+}
+
+/// Counts the requests that showed a password.
+fn with_password(registry: &Registry) -> usize {
+    let is_shown = |seen: &&Seen| {
+        let shown = seen.header("authorization");
+        shown.is_some_and(|shown| shown.starts_with("Basic "))
+    };
+    registry.seen().iter().filter(is_shown).count()
+}
+
+/// Asks for 32 repositories at once, and returns how many were found.
+async fn crowd(upstream: &Upstream) -> usize {
+    let names: Vec<String> = (0..32).map(|number| format!("acme/r{number}")).collect();
+    let asking = names.iter().map(|name| manifest_of(upstream, name));
+    let found = join_all(asking).await.into_iter();
+    found.filter(|found| matches!(found, Ok(Some(_)))).count()
+}
+
+/// Nobody knows yet whether a login is right when a crowd comes with it. Two refusals suspend it, and each is of two
+/// requests: one that was refused, and one that found out that the login is what was wrong.
+const MOST_WRONG: usize = 4;
+
+#[tokio::test]
+async fn a_crowd_does_not_show_a_wrong_password_to_a_token_service_at_once() {
+    let registry = Registry::start(|seen| {
+        let is_token = seen.target.starts_with("/token");
+        match (is_token, seen.header("authorization")) {
+            (true, Some(_)) => Reply::status(401),
+            (true, None) => Reply::ok(r#"{"token":"t"}"#),
+            (false, Some(_)) => Reply::ok("{}"),
+            (false, None) => bearer(seen),
+        }
+    })
+    .await;
+    let upstream = upstream_with_password(&registry);
+    // Those without the login are served: each repository is public.
+    assert_eq!(crowd(&upstream).await, 32);
+    let wrong = with_password(&registry);
+    assert!((1..=MOST_WRONG).contains(&wrong), "{wrong} wrong passwords");
+}
+
+#[tokio::test]
+async fn a_crowd_does_not_show_a_wrong_password_to_a_registry_at_once() {
+    let basic = || Reply::status(401).header("WWW-Authenticate", r#"Basic realm="x""#);
+    let registry = Registry::start(move |_| basic()).await;
+    let upstream = upstream_with_password(&registry);
+    for _ in 0..2 {
+        assert_eq!(crowd(&upstream).await, 0);
+    }
+    let wrong = with_password(&registry);
+    assert!((1..=MOST_WRONG).contains(&wrong), "{wrong} wrong passwords");
+}
+
+#[tokio::test]
+async fn a_crowd_whose_password_is_right_is_served() {
+    let registry = Registry::start(|seen| match seen.header("authorization") {
+        Some(_) => Reply::ok("{}"),
+        None => Reply::status(401).header("WWW-Authenticate", r#"Basic realm="x""#),
+    })
+    .await;
+    let upstream = upstream_with_password(&registry);
+    for _ in 0..2 {
+        assert_eq!(crowd(&upstream).await, 32);
+    }
+    // Once it is known that the login is wanted, it is shown unasked.
+    assert!(registry.seen().len() <= 3 * 32);
+}
