@@ -371,10 +371,20 @@ impl Authenticator {
             let headers = base_headers("*/*");
             let message = Message::new(Kind::Ping, &Method::GET, &headers);
             let answer = self.wire.send(home, message).await?;
-            let is_refusal = answer.status() == StatusCode::UNAUTHORIZED;
-            let demand = is_refusal.then(|| Demand::of(answer.headers()));
-            self.wire.drain(answer).await;
-            Ok::<_, UpstreamError>(demand)
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                let demand = Demand::of(answer.headers());
+                self.wire.drain(answer).await;
+                return Ok(Some(demand));
+            }
+            // In trouble it says nothing of what it demands.
+            match self.wire.judge(answer).await {
+                Err(trouble @ UpstreamError::Unavailable { .. }) => Err(trouble),
+                Err(_) => Ok(None),
+                Ok(answer) => {
+                    self.wire.drain(answer).await;
+                    Ok(None)
+                }
+            }
         };
         match self.ping.try_get_with((), asking).await {
             Ok(demand) => demand,
