@@ -71,6 +71,8 @@ pub enum UpstreamError {
         host: Arc<str>,
         /// For how long.
         retry_after: Duration,
+        /// How it failed last.
+        source: Option<Arc<UpstreamError>>,
     },
     /// The host is in trouble itself: 5xx or 408.
     #[error("{host} is unavailable: {status}")]

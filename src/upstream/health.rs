@@ -13,6 +13,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
 use super::endpoint_url::Site;
+use super::error::UpstreamError;
+use crate::telemetry::with_causes;
 
 /// When a host is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,11 +129,28 @@ impl Circuit {
     }
 }
 
+/// A host as it is watched.
+#[derive(Debug)]
+struct Watched {
+    circuit: Circuit,
+    /// How it failed last.
+    failure: Option<Arc<UpstreamError>>,
+}
+
+/// A host is left alone.
+#[derive(Debug)]
+pub(super) struct Resting {
+    /// For how long.
+    pub(super) left: Duration,
+    /// How it failed last.
+    pub(super) failure: Option<Arc<UpstreamError>>,
+}
+
 /// The health of the hosts that one endpoint leads to.
 #[derive(Debug)]
 pub(super) struct Health {
     limits: CircuitLimits,
-    sites: Cache<Site, Arc<Mutex<Circuit>>>,
+    sites: Cache<Site, Arc<Mutex<Watched>>>,
     resting: Gauge,
 }
 
@@ -139,7 +158,7 @@ pub(super) struct Health {
 #[derive(Debug)]
 pub(super) struct Pass {
     site: Site,
-    circuit: Arc<Mutex<Circuit>>,
+    watched: Arc<Mutex<Watched>>,
     resting: Gauge,
     is_reported: bool,
 }
@@ -157,15 +176,26 @@ impl Health {
         }
     }
 
-    /// Lets a request to a host through, or says for how long the host is left alone.
-    pub(super) fn admit(&self, site: &Site) -> Result<Pass, Duration> {
-        let circuit = self
+    /// Lets a request to a host through, or says for how long the host is left alone, and why.
+    pub(super) fn admit(&self, site: &Site) -> Result<Pass, Resting> {
+        let well = || Watched {
+            circuit: Circuit::new(self.limits),
+            failure: None,
+        };
+        let watched = self
             .sites
-            .get_with_by_ref(site, || Arc::new(Mutex::new(Circuit::new(self.limits))));
-        locked(&circuit).admit(Instant::now())?;
-        Ok(Pass {
+            .get_with_by_ref(site, || Arc::new(Mutex::new(well())));
+        let admitted = {
+            let mut watched = locked(&watched);
+            let admitted = watched.circuit.admit(Instant::now());
+            admitted.map_err(|left| Resting {
+                left,
+                failure: watched.failure.clone(),
+            })
+        };
+        admitted.map(|()| Pass {
             site: site.clone(),
-            circuit,
+            watched,
             resting: self.resting.clone(),
             is_reported: false,
         })
@@ -175,8 +205,8 @@ impl Health {
 impl Drop for Health {
     /// Whoever is not asked any more does not rest.
     fn drop(&mut self) {
-        for (_, circuit) in &self.sites {
-            if locked(&circuit).rest.is_some() {
+        for (_, watched) in &self.sites {
+            if locked(&watched).circuit.rest.is_some() {
                 self.resting.dec();
             }
         }
@@ -187,24 +217,35 @@ impl Pass {
     /// Reports that the host answered.
     pub(super) fn answered(mut self) {
         self.is_reported = true;
-        if locked(&self.circuit).answered() {
+        let was_resting = {
+            let mut watched = locked(&self.watched);
+            watched.failure = None;
+            watched.circuit.answered()
+        };
+        if was_resting {
             self.resting.dec();
             tracing::info!(host = %self.site.name(), "answers again");
         }
     }
 
-    /// Reports that the host failed.
-    pub(super) fn failed(mut self) {
+    /// Reports that the host failed, and how.
+    pub(super) fn failed(mut self, failure: UpstreamError) {
         self.is_reported = true;
-        let mut circuit = locked(&self.circuit);
-        let was_resting = circuit.rest.is_some();
-        if let Some(rest) = circuit.failed(Instant::now()) {
+        let failure = Arc::new(failure);
+        let (was_resting, rest) = {
+            let mut watched = locked(&self.watched);
+            watched.failure = Some(failure.clone());
+            let was_resting = watched.circuit.rest.is_some();
+            (was_resting, watched.circuit.failed(Instant::now()))
+        };
+        if let Some(rest) = rest {
             if !was_resting {
                 self.resting.inc();
             }
             tracing::warn!(
                 host = %self.site.name(),
                 rest_seconds = rest.as_secs(),
+                error = with_causes(&failure),
                 "fails again and again: it is left alone for a while"
             );
         }
@@ -214,14 +255,14 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.is_reported {
-            locked(&self.circuit).given_up();
+            locked(&self.watched).circuit.given_up();
         }
     }
 }
 
 /// What a panic left is as good as what was there: each change is complete by itself.
-fn locked(circuit: &Mutex<Circuit>) -> std::sync::MutexGuard<'_, Circuit> {
-    circuit.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(watched: &Mutex<Watched>) -> std::sync::MutexGuard<'_, Watched> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -118,18 +118,24 @@ impl Wire {
         let pass = self
             .health
             .admit(&hop.site)
-            .map_err(|retry_after| UpstreamError::Resting {
+            .map_err(|resting| UpstreamError::Resting {
                 host: host.clone(),
-                retry_after,
+                retry_after: resting.left,
+                source: resting.failure,
             })?;
         let sent = self.exchange(hop, message).await;
         self.metrics
             .asked(kind, sent.as_ref().map(Response::status));
         match &sent {
-            Ok(response) if is_failure(response.status()) => pass.failed(),
+            Ok(response) if is_failure(response.status()) => {
+                pass.failed(UpstreamError::Unavailable {
+                    host: host.clone(),
+                    status: response.status(),
+                });
+            }
             Ok(_) => pass.answered(),
-            Err(UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. }) => {
-                pass.failed()
+            Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. })) => {
+                pass.failed(error.clone())
             }
             // We did not go there.
             Err(_) => drop(pass),

@@ -274,6 +274,20 @@ async fn a_registry_that_is_not_there_is_unreachable() {
 }
 
 #[tokio::test]
+async fn a_registry_that_is_left_alone_says_how_it_failed() {
+    let registry = Registry::start(|_| Reply::status(503)).await;
+    let upstream = upstream(&[registry.url()]);
+    let host = registry.url().replace("http://", "");
+    let told = format!("{host} is unavailable: 503");
+    let error = get(&upstream).await.unwrap_err();
+    assert!(error.to_string().starts_with(&told), "{error}");
+    let error = get(&upstream).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::Resting { .. }), "{error}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.starts_with(&told), "{cause}");
+}
+
+#[tokio::test]
 async fn the_last_endpoint_decides() {
     let registry = Registry::start(|_| manifest()).await;
     for trouble in [401, 403, 404, 429, 500, 503] {
