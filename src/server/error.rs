@@ -13,7 +13,7 @@ use crate::cache::CacheError;
 use crate::oci::reference::ReferenceError;
 use crate::oci::{Digest, ErrorBody, ErrorCode, Unsatisfiable};
 use crate::store::StoreError;
-use crate::upstream::UpstreamError;
+use crate::upstream::{LoginProblem, UpstreamError};
 
 /// Why a request is not answered with what it asks for.
 #[derive(Debug, Error)]
@@ -243,6 +243,10 @@ fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) ->
         CacheError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
     };
     let mut answer = told(status, code, whole);
+    if let CacheError::Upstream(UpstreamError::LoginRefused { problem, .. }) = error {
+        let problem = login_problem(problem);
+        answer.body.message = format!("{subject}: {LOGIN} {problem}");
+    }
     answer.body.detail = detail(error);
     ErrorAnswer {
         retry_after,
@@ -283,6 +287,19 @@ fn upstream(
     }
 }
 
+/// What clients hear of a login. Which one it is is for the log: its name has users and paths in it.
+const LOGIN: &str = "the login that is configured for it";
+
+/// Says what is wrong with a login, without where it is kept.
+fn login_problem(problem: &LoginProblem) -> String {
+    match problem {
+        LoginProblem::Unreadable(_) => "could not be read".to_owned(),
+        LoginProblem::Wrong { .. } | LoginProblem::Suspended { .. } | LoginProblem::Withheld(_) => {
+            problem.to_string()
+        }
+    }
+}
+
 /// What is wrong with the disk is for the log: its words have paths in them.
 fn store(subject: &str, error: &StoreError) -> ErrorAnswer {
     let status = match error {
@@ -314,7 +331,7 @@ fn detail(error: &CacheError) -> Option<String> {
             login,
             ..
         }) => Some(match login {
-            Some(login) => format!("it does not exist there, or '{login}' may not read it"),
+            Some(_) => format!("it does not exist there, or {LOGIN} may not read it"),
             None => {
                 "it does not exist there, or needs a login, and none is configured for it".into()
             }
@@ -345,6 +362,7 @@ mod tests {
     use std::io;
 
     use super::*;
+    use crate::upstream::LoginIdentity;
 
     #[test]
     fn clients_are_not_told_where_things_are_kept() {
@@ -364,5 +382,50 @@ mod tests {
             "{told}"
         );
         assert!(error.to_string().contains("/var/lib/larder/x"), "the log");
+    }
+
+    #[test]
+    fn clients_are_not_told_which_login_is_used() {
+        let login = LoginIdentity::new("file /home/acme/config.json");
+        let refused = |problem| UpstreamError::LoginRefused {
+            host: "r.io".into(),
+            login: login.clone(),
+            problem,
+        };
+        let denied = UpstreamError::Refused {
+            host: "r.io".into(),
+            status: StatusCode::FORBIDDEN,
+            message: Some("no".into()),
+            login: Some(login.clone()),
+        };
+        let left = Duration::from_secs(9);
+        let (by, words) = ("auth.r.io".into(), Some("wrong password".into()));
+        for (error, told) in [
+            (denied, "r.io refused with 403 Forbidden: 'no'"),
+            (
+                refused(LoginProblem::Unreadable("'/home/acme/x' is gone".into())),
+                "the login that is configured for it could not be read",
+            ),
+            (
+                refused(LoginProblem::Wrong { by, words }),
+                "the login that is configured for it was refused by auth.r.io: 'wrong password'",
+            ),
+            (
+                refused(LoginProblem::Suspended { left }),
+                "the login that is configured for it was refused and is not tried again for 9 seconds",
+            ),
+        ] {
+            let error = RequestError::Cache {
+                subject: "manifest 1 of r.io/a".into(),
+                kind: Kind::Manifest,
+                error: CacheError::Upstream(error),
+            };
+            let answer = error.answer();
+            assert_eq!(answer.status, StatusCode::NOT_FOUND);
+            assert_eq!(answer.body.message, format!("manifest 1 of r.io/a: {told}"));
+            let json = answer.body.to_json();
+            let json = String::from_utf8_lossy(json.as_ref());
+            assert!(!json.contains("/home"), "{json}");
+        }
     }
 }
