@@ -2,6 +2,7 @@
 //! and what is secret stays where it belongs. What each registry does stands in `support/fake/registries.rs`.
 
 mod any;
+mod any_login;
 mod clouds;
 mod clouds_login;
 mod docker_hub;
