@@ -1,7 +1,6 @@
 //! Why a registry did not give what was asked for, by what can be done about it: the exit code, and a hint.
 
 use std::fmt;
-use std::io;
 
 use http::StatusCode;
 use thiserror::Error;
@@ -195,7 +194,7 @@ fn login_hint(upstream: &UpstreamName, login: Option<&LoginIdentity>) -> String 
 fn upstream_hint(upstream: &UpstreamName, error: &UpstreamError) -> Option<String> {
     let entry = format!("the [[upstream]] with name = \"{upstream}\"");
     match error {
-        UpstreamError::Unreachable { source, .. } => Some(match tls_fault(&**source) {
+        UpstreamError::Unreachable { .. } => Some(match error.tls_fault() {
             Some(rustls::Error::InvalidCertificate(_)) => format!(
                 "when its certificate is right, name the authority that vouches for it with ca_file, in endpoints of {entry}"
             ),
@@ -226,24 +225,6 @@ fn upstream_hint(upstream: &UpstreamName, error: &UpstreamError) -> Option<Strin
     }
 }
 
-/// Returns what is wrong with TLS among an error and its causes.
-fn tls_fault<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // What an I/O error wraps is not its source: its source is the source of that.
-        next = match error.downcast_ref::<io::Error>() {
-            Some(io) => io
-                .get_ref()
-                .map(|inner| inner as &(dyn std::error::Error + 'static)),
-            None => error.source(),
-        };
-    }
-    None
-}
-
 /// What a repository does not have.
 struct Lack<'a>(&'a Reference);
 
@@ -258,6 +239,7 @@ impl fmt::Display for Lack<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
     use std::time::Duration;
 
     use super::*;

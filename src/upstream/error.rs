@@ -197,7 +197,10 @@ impl UpstreamError {
     /// Returns whether the same request may well succeed a moment later.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Unreachable { source, .. } => !is_certificate_fault(&**source),
+            // The certificate of the host does not change within seconds.
+            Self::Unreachable { .. } => {
+                !matches!(self.tls_fault(), Some(rustls::Error::InvalidCertificate(_)))
+            }
             Self::TimedOut { .. } | Self::Misled { .. } => true,
             Self::Unavailable { status, .. } => matches!(status.as_u16(), 408 | 500 | 502..=504),
             Self::RateLimited { .. }
@@ -208,6 +211,14 @@ impl UpstreamError {
             | Self::Forbidden { .. }
             | Self::Protocol { .. }
             | Self::TooLarge { .. } => false,
+        }
+    }
+
+    /// Returns what is wrong with TLS, when there is no connection because of that.
+    pub fn tls_fault(&self) -> Option<&rustls::Error> {
+        match self {
+            Self::Unreachable { source, .. } => find(&**source),
+            _ => None,
         }
     }
 
@@ -229,14 +240,6 @@ impl UpstreamError {
             source: source.into().into(),
         }
     }
-}
-
-/// Tells whether a connection failed because of the certificate of the host, which does not change within seconds.
-fn is_certificate_fault(error: &(dyn Error + 'static)) -> bool {
-    matches!(
-        find::<rustls::Error>(error),
-        Some(rustls::Error::InvalidCertificate(_))
-    )
 }
 
 /// Finds the first error of a type among an error and its causes.
