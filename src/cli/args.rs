@@ -50,7 +50,7 @@ Exit codes:
   0  all went well
   1  something failed while running
   2  the configuration or the command line is wrong
-  3  tags, inspect: the registry is not configured, or cannot be found or reached
+  3  tags, inspect: the registry is not configured, cannot be found or reached, or is in trouble
   4  tags, inspect: the repository does not exist, or may not be seen
   5  tags, inspect: the tag, the digest or the platform does not exist
   6  tags, inspect: the login was refused, or could not be used";
