@@ -3,7 +3,7 @@
 use crate::cache::{Audience, ShareRule};
 use crate::config::Settings;
 use crate::oci::UpstreamPattern;
-use crate::upstream::{self, CredentialSettings, CredentialSource};
+use crate::upstream::{self, CredentialSettings, CredentialSource, EndpointSettings};
 
 /// Says who can pull what, a sentence each.
 pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
@@ -72,14 +72,37 @@ fn shared(settings: &Settings, pattern: &UpstreamPattern) -> Option<String> {
     ))
 }
 
-/// Tells whether more than public images can be pulled from an upstream.
+/// Tells whether more than public images can be pulled from an upstream: with a login, or with a certificate.
 fn has_login(upstream: &upstream::Settings) -> bool {
     let is_login = |login: &CredentialSettings| login.source != CredentialSource::Anonymous;
-    let endpoints = upstream.endpoints.iter().flat_map(|e| &e.credentials);
-    upstream.credentials.iter().chain(endpoints).any(is_login)
+    let is_known = |endpoint: &EndpointSettings| {
+        endpoint.tls.client.is_some() || endpoint.credentials.iter().any(is_login)
+    };
+    upstream.credentials.iter().any(is_login) || upstream.endpoints.iter().any(is_known)
 }
 
 fn names<'a>(patterns: impl Iterator<Item = &'a UpstreamPattern>) -> String {
     let names: Vec<String> = patterns.map(ToString::to_string).collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::{ClientCertificate, EndpointUrl};
+
+    #[test]
+    fn who_shows_a_certificate_may_see_what_is_private() {
+        let url: EndpointUrl = "https://r.example".parse().unwrap();
+        let mut endpoint = EndpointSettings::from(url);
+        let settings = |endpoint: &EndpointSettings| {
+            upstream::Settings::new("r.example".parse().unwrap(), vec![endpoint.clone()])
+        };
+        assert!(!has_login(&settings(&endpoint)));
+        endpoint.tls.client = Some(ClientCertificate {
+            cert_file: "client.pem".into(),
+            key_file: "client.key".into(),
+        });
+        assert!(has_login(&settings(&endpoint)));
+    }
 }
