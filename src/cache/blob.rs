@@ -325,7 +325,13 @@ impl Blobs {
 /// Decides whether a fill that failed says nothing about what another one would do.
 fn may_begin_anew(error: &FillError, is_ours: bool, outcome: CacheOutcome) -> bool {
     match error {
-        FillError::Unknown | FillError::Upstream(UpstreamError::Refused { .. }) => !is_ours,
+        FillError::Unknown
+        | FillError::Upstream(
+            UpstreamError::Refused { .. }
+            | UpstreamError::LoginRefused { .. }
+            // Limits are those of a login.
+            | UpstreamError::RateLimited { .. },
+        ) => !is_ours,
         FillError::Abandoned => outcome == CacheOutcome::Joined,
         FillError::Kept
         | FillError::NotConfigured(_)

@@ -1,5 +1,7 @@
 //! Bytes are shared, sight is not: a digest that is here opens no repository that does not have it.
 
+use larder::upstream::{CredentialSource, SecretSource};
+
 use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
 
 #[tokio::test]
@@ -138,6 +140,44 @@ async fn a_refusal_for_one_repository_is_not_told_to_another() {
     let two = ask("two");
     registry
         .wait_for(|log| log.count(Kind::BlobHead) == 1)
+        .await;
+    gate.open();
+    assert_eq!(one.await.unwrap(), 404);
+    assert_eq!(two.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_login_that_fails_for_one_repository_fails_no_other() {
+    let registry = FakeRegistry::start().await;
+    let content = noise(1, 300_000);
+    let digest = registry.repository("one").blob(content.clone());
+    registry.repository("two").blob(content.clone());
+    let refusal = Fault::on(Kind::BlobGet)
+        .in_repository("one")
+        .stall_before_headers()
+        .status(403);
+    let gate = registry.inject(refusal);
+    let absent = tempfile::tempdir().unwrap().path().join("password");
+    let source = CredentialSource::Password {
+        username: "acme".into(),
+        password: SecretSource::File(absent),
+        next: None,
+    };
+    let proxy = TestProxy::builder().upstream("up.test", &registry);
+    let proxy = proxy.credential("one", source).start().await;
+    let ask = |repository: &str| {
+        let (client, path) = (proxy.client(), format!("/v2/{repository}/blobs/{digest}"));
+        tokio::spawn(async move { client.get(&path).send().await.status })
+    };
+    let one = ask("one");
+    gate.reached().await;
+    let two = ask("two");
+    registry
+        .wait_for(|log| {
+            let heads = log.requests();
+            let is_of_two = |line: &str| line.starts_with("HEAD two/");
+            heads.iter().any(|request| is_of_two(&request.to_string()))
+        })
         .await;
     gate.open();
     assert_eq!(one.await.unwrap(), 404);
