@@ -152,10 +152,7 @@ impl Blobs {
         let work = move || async move {
             let upstream = backing.upstream(&asked.origin.upstream)?;
             let absent = Absent::Blob(asked.clone(), digest);
-            let Some(head) = upstream
-                .head_blob(&asked.origin.repository, &digest)
-                .await?
-            else {
+            let Some(head) = upstream.head_blob(asked.sought(), &digest).await? else {
                 backing.negative.remember(absent, backing.clock.now());
                 return Err(CacheError::BlobUnknown(Word::Given));
             };

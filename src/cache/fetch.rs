@@ -221,10 +221,10 @@ impl Fetcher {
         class: VariantClass,
         known: &Digest,
     ) -> Result<Option<Manifest>, CacheError> {
-        let (backing, repository) = (&self.backing, &view.origin.repository);
+        let backing = &self.backing;
         let upstream = backing.upstream(&view.origin.upstream)?;
         let fetched = upstream
-            .get_manifest_unless(repository, reference, class, known)
+            .get_manifest_unless(view.sought(), reference, class, known)
             .await?;
         let fetched = match fetched {
             Some(Fetched::Unchanged) => return Ok(None),
@@ -289,7 +289,7 @@ async fn get(
     }
     let upstream = backing.upstream(&view.origin.upstream)?;
     let fetched = upstream
-        .get_manifest(&view.origin.repository, &reference, class)
+        .get_manifest(view.sought(), &reference, class)
         .await?;
     let request = Request {
         view,
@@ -416,7 +416,7 @@ async fn head(backing: Arc<Backing>, request: Request) -> Result<Option<Manifest
     } = request;
     let upstream = backing.upstream(&view.origin.upstream)?;
     let answer = upstream
-        .head_manifest(&view.origin.repository, &reference, class)
+        .head_manifest(view.sought(), &reference, class)
         .await?;
     // Some registries do not do HEAD, and some answer it with 404: only a GET tells.
     let Some(Described::Described {

@@ -45,7 +45,7 @@ pub async fn through(
     range: Option<ByteRange>,
 ) -> Result<BlobAnswer, CacheError> {
     let upstream = backing.upstream(&view.origin.upstream)?;
-    let asking = upstream.get_blob(&view.origin.repository, digest, TransferRange::WHOLE, None);
+    let asking = upstream.get_blob(view.sought(), digest, TransferRange::WHOLE, None);
     let transfer = timeout(FIRST_ANSWER, asking)
         .await
         .map_err(|_| CacheError::TooSlow)??;

@@ -16,7 +16,7 @@ use crate::oci::{Algorithm, Digest, Measurer, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
 use crate::store::{RecordKey, RecordStore, StoreError};
 use crate::telemetry::with_causes;
-use crate::upstream::LoginIdentity;
+use crate::upstream::{AsWhom, LoginIdentity, Sought};
 
 /// For whom something was fetched. Part of every record key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,6 +80,8 @@ pub struct View {
     pub sight: Sight,
     /// By whose rights.
     pub identity: CredentialIdentity,
+    /// As whom the registry is asked.
+    as_whom: AsWhom,
 }
 
 impl View {
@@ -89,6 +91,15 @@ impl View {
             origin,
             sight: Sight::Shared,
             identity: CredentialIdentity::Anonymous,
+            as_whom: AsWhom::Configured,
+        }
+    }
+
+    /// The same of a repository that there was no login for. A login that comes meanwhile adds nothing to it.
+    pub(super) fn without_login(origin: Origin) -> Self {
+        Self {
+            as_whom: AsWhom::Anonymous,
+            ..Self::public(origin)
         }
     }
 
@@ -98,6 +109,15 @@ impl View {
             origin,
             sight: Sight::Shared,
             identity: CredentialIdentity::Login(login),
+            as_whom: AsWhom::Configured,
+        }
+    }
+
+    /// Returns what to ask the registry for, and as whom.
+    pub fn sought(&self) -> Sought<'_> {
+        Sought {
+            repository: &self.origin.repository,
+            as_whom: self.as_whom,
         }
     }
 

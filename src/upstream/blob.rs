@@ -6,18 +6,18 @@ use http::{HeaderValue, Method, StatusCode};
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::registry::BlobHead;
-use super::request::Ask;
+use super::request::{Ask, Sought};
 use super::wire::{Answer, Body};
-use crate::oci::{ContentRange, Digest, RepositoryName};
+use crate::oci::{ContentRange, Digest};
 
 /// Asks whether a blob is there: by HEAD, and where that is not done by a GET of its first byte. When the registry sends
 /// the whole blob for that, the connection is closed at once.
 pub(super) async fn head(
     endpoint: &Endpoint,
-    repository: &RepositoryName,
+    sought: Sought<'_>,
     digest: &Digest,
 ) -> Result<Option<BlobHead>, UpstreamError> {
-    let ask = Ask::blob(Method::HEAD, repository, digest);
+    let ask = Ask::blob(Method::HEAD, sought.repository, digest).by(sought.as_whom);
     match endpoint.request(&ask).await {
         Ok(answer) if answer.status().is_success() => {
             let size = answer.content_length();
@@ -31,7 +31,9 @@ pub(super) async fn head(
         Err(UpstreamError::Refused { host, .. }) if host != *endpoint.url().site().name() => {}
         Err(error) => return Err(error),
     }
-    let ask = Ask::blob(Method::GET, repository, digest).with_range(0, Some(1));
+    let ask = Ask::blob(Method::GET, sought.repository, digest)
+        .by(sought.as_whom)
+        .with_range(0, Some(1));
     let answer = endpoint.request(&ask).await?;
     learn_range(endpoint, &ask, &answer);
     let range = answer.header(&CONTENT_RANGE).unwrap_or_default();

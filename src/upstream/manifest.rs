@@ -8,7 +8,7 @@ use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::packing::{Packing, UnpackError, unpack};
 use super::registry::{Fetched, FetchedManifest, ManifestHead};
-use super::request::Ask;
+use super::request::{Ask, Sought};
 use super::wire::Answer;
 use crate::oci::{
     Digest, EntityTags, MediaType, Reference, RepositoryName, VariantClass, Verifier,
@@ -24,11 +24,12 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-diges
 /// Fetches a manifest.
 pub(super) async fn fetch(
     endpoint: &Endpoint,
-    repository: &RepositoryName,
+    sought: Sought<'_>,
     reference: &Reference,
     class: VariantClass,
 ) -> Result<Option<FetchedManifest>, UpstreamError> {
-    let ask = Ask::manifest(Method::GET, repository, reference, class);
+    let repository = sought.repository;
+    let ask = Ask::manifest(Method::GET, repository, reference, class).by(sought.as_whom);
     let answer = endpoint.request(&ask).await?;
     take(endpoint, repository, reference, answer).await
 }
@@ -36,12 +37,15 @@ pub(super) async fn fetch(
 /// Fetches a manifest, unless it still has this digest.
 pub(super) async fn renew(
     endpoint: &Endpoint,
-    repository: &RepositoryName,
+    sought: Sought<'_>,
     reference: &Reference,
     class: VariantClass,
     known: &Digest,
 ) -> Result<Option<Fetched>, UpstreamError> {
-    let ask = Ask::manifest(Method::GET, repository, reference, class).unless(known);
+    let repository = sought.repository;
+    let ask = Ask::manifest(Method::GET, repository, reference, class)
+        .by(sought.as_whom)
+        .unless(known);
     let answer = endpoint.request(&ask).await?;
     if answer.status() != StatusCode::NOT_MODIFIED {
         let taken = take(endpoint, repository, reference, answer).await?;
@@ -112,7 +116,7 @@ async fn collect(answer: Answer, expected: Option<Digest>) -> Result<Bytes, Upst
 /// Asks what a manifest is, without its body; not at all where that tells too little.
 pub(super) async fn head(
     endpoint: &Endpoint,
-    repository: &RepositoryName,
+    sought: Sought<'_>,
     reference: &Reference,
     class: VariantClass,
 ) -> Result<Option<ManifestHead>, UpstreamError> {
@@ -120,7 +124,8 @@ pub(super) async fn head(
     if habits.has_poor_heads() {
         return Ok(Some(ManifestHead::Unsupported));
     }
-    let ask = Ask::manifest(Method::HEAD, repository, reference, class);
+    let repository = sought.repository;
+    let ask = Ask::manifest(Method::HEAD, repository, reference, class).by(sought.as_whom);
     let answer = match endpoint.request(&ask).await {
         // A registry that we were sent to may say that it is one in the body alone.
         Err(UpstreamError::Misled { .. }) => {

@@ -57,6 +57,7 @@ pub use metrics::Metrics;
 pub use openness::{Openness, Sample};
 pub use quota::Quota;
 pub use registry::{BlobHead, Fetched, FetchedManifest, ManifestHead, TransferRange, Upstream};
+pub use request::{AsWhom, Sought};
 pub use resume::BlobTransfer;
 pub use retry::Schedule;
 pub use settings::{

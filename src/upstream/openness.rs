@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
-use super::request::Ask;
+use super::request::{AsWhom, Ask};
 use crate::oci::{Digest, Reference, RepositoryName, VariantClass};
 
 /// Something of a repository that anybody may read, if anybody may read the repository.
@@ -43,7 +43,7 @@ pub(super) async fn ask(
         }
         Sample::Blob(digest) => Ask::blob(method, repository, digest),
     };
-    let by_head = question(Method::HEAD).anonymously();
+    let by_head = question(Method::HEAD).by(AsWhom::Anonymous);
     let answer = endpoint.request(&by_head).await?;
     if !matches!(
         answer.status(),
@@ -52,7 +52,9 @@ pub(super) async fn ask(
         return Ok(answer.status().is_success().then_some(()));
     }
     // The body of the answer is not read: its connection ends here.
-    let by_get = question(Method::GET).anonymously().with_range(0, Some(1));
+    let by_get = question(Method::GET)
+        .by(AsWhom::Anonymous)
+        .with_range(0, Some(1));
     let answer = endpoint.request(&by_get).await?;
     Ok(answer.status().is_success().then_some(()))
 }

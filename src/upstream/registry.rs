@@ -14,7 +14,7 @@ use super::listing::{self, Cursor, Referrer, TagsPage};
 use super::manifest;
 use super::openness::{self, Openness, Sample};
 use super::quota::{self, Quota};
-use super::request::Ask;
+use super::request::{Ask, Sought};
 use super::resume::{BlobTransfer, Source};
 use super::settings::{EndpointScope, Limits};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, UpstreamName, VariantClass};
@@ -170,15 +170,16 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
-    pub async fn get_manifest(
+    pub async fn get_manifest<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         reference: &Reference,
         class: VariantClass,
     ) -> Result<Option<FetchedManifest>, UpstreamError> {
+        let sought = sought.into();
         let _permit = self.budget.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
-            manifest::fetch(endpoint, repository, reference, class)
+            manifest::fetch(endpoint, sought, reference, class)
         })
         .await
     }
@@ -187,16 +188,17 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
-    pub async fn get_manifest_unless(
+    pub async fn get_manifest_unless<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         reference: &Reference,
         class: VariantClass,
         known: &Digest,
     ) -> Result<Option<Fetched>, UpstreamError> {
+        let sought = sought.into();
         let _permit = self.budget.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
-            manifest::renew(endpoint, repository, reference, class, known)
+            manifest::renew(endpoint, sought, reference, class, known)
         })
         .await
     }
@@ -205,15 +207,16 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
-    pub async fn head_manifest(
+    pub async fn head_manifest<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         reference: &Reference,
         class: VariantClass,
     ) -> Result<Option<ManifestHead>, UpstreamError> {
+        let sought = sought.into();
         let _permit = self.budget.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
-            manifest::head(endpoint, repository, reference, class)
+            manifest::head(endpoint, sought, reference, class)
         })
         .await
     }
@@ -222,14 +225,15 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
-    pub async fn head_blob(
+    pub async fn head_blob<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         digest: &Digest,
     ) -> Result<Option<BlobHead>, UpstreamError> {
+        let sought = sought.into();
         let _permit = self.budget.admit(Work::Question).await?;
         self.in_order(EndpointScope::Digests, |endpoint| {
-            blob::head(endpoint, repository, digest)
+            blob::head(endpoint, sought, digest)
         })
         .await
     }
@@ -240,14 +244,14 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
-    pub async fn get_blob(
+    pub async fn get_blob<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         digest: &Digest,
         range: TransferRange,
         known_total: Option<u64>,
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
-        self.transfer(Work::Transfer, repository, digest, range, known_total)
+        self.transfer(Work::Transfer, sought.into(), digest, range, known_total)
             .await
     }
 
@@ -256,14 +260,14 @@ impl Upstream {
     /// # Errors
     /// As [`Upstream::get_blob`]; [`UpstreamError::Overloaded`] when there is no room for it in the budget, and
     /// [`UpstreamError::Protocol`] when the registry is known to send whole blobs alone.
-    pub async fn get_blob_ahead(
+    pub async fn get_blob_ahead<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         digest: &Digest,
         range: TransferRange,
         total: u64,
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
-        self.transfer(Work::Ahead, repository, digest, range, Some(total))
+        self.transfer(Work::Ahead, sought.into(), digest, range, Some(total))
             .await
     }
 
@@ -343,14 +347,16 @@ impl Upstream {
     async fn transfer(
         &self,
         work: Work,
-        repository: &RepositoryName,
+        sought: Sought<'_>,
         digest: &Digest,
         range: TransferRange,
         known_total: Option<u64>,
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
         let permit = self.budget.admit(work).await?;
         let TransferRange { start, end } = range;
-        let ask = Ask::blob(Method::GET, repository, digest).with_range(start, end);
+        let ask = Ask::blob(Method::GET, sought.repository, digest)
+            .by(sought.as_whom)
+            .with_range(start, end);
         let opened = self
             .in_order(EndpointScope::Digests, async |endpoint| {
                 if work == Work::Ahead && endpoint.habits().has_no_ranges() {
@@ -364,7 +370,8 @@ impl Upstream {
         Ok(opened.map(|(endpoint, opening)| {
             let source = Source {
                 endpoint,
-                repository: repository.clone(),
+                repository: sought.repository.clone(),
+                as_whom: sought.as_whom,
                 digest: *digest,
                 _permit: permit,
             };

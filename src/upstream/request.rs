@@ -11,11 +11,30 @@ pub(super) const AGENT: &str = concat!("larder/", env!("CARGO_PKG_VERSION"));
 
 /// Who a question comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum AsWhom {
+pub enum AsWhom {
     /// With the login that is configured for the repository, if there is one.
     Configured,
     /// Without one.
     Anonymous,
+}
+
+/// A repository, and as whom it is asked for something. What is to be seen by everybody because there is no login, is
+/// asked for as nobody: a login that is there by then would see more.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought<'a> {
+    /// The repository.
+    pub repository: &'a RepositoryName,
+    /// As whom.
+    pub as_whom: AsWhom,
+}
+
+impl<'a> From<&'a RepositoryName> for Sought<'a> {
+    fn from(repository: &'a RepositoryName) -> Self {
+        Self {
+            repository,
+            as_whom: AsWhom::Configured,
+        }
+    }
 }
 
 /// One question to a registry. It stays the same through redirects and retries.
@@ -85,9 +104,9 @@ impl Ask {
         }
     }
 
-    /// Asks without a login.
-    pub(super) fn anonymously(mut self) -> Self {
-        self.as_whom = AsWhom::Anonymous;
+    /// Asks as somebody else.
+    pub(super) fn by(mut self, whom: AsWhom) -> Self {
+        self.as_whom = whom;
         self
     }
 

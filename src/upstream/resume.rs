@@ -14,7 +14,7 @@ use super::budget::Permit;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::registry::TransferRange;
-use super::request::Ask;
+use super::request::{AsWhom, Ask};
 use super::retry::random;
 use super::wire::Body;
 use crate::oci::{Digest, RepositoryName};
@@ -39,6 +39,7 @@ pub struct BlobTransfer {
 pub(super) struct Source {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) repository: RepositoryName,
+    pub(super) as_whom: AsWhom,
     pub(super) digest: Digest,
     /// Held for as long as bytes may come.
     pub(super) _permit: Permit,
@@ -251,6 +252,7 @@ impl Source {
     async fn rest(&self, transfer: &BlobTransfer) -> Result<Opening, UpstreamError> {
         let start = transfer.position;
         let ask = Ask::blob(Method::GET, &self.repository, &self.digest)
+            .by(self.as_whom)
             .with_range(start, transfer.end)
             .if_still(transfer.tag.as_ref());
         blob::open(&self.endpoint, &ask, start, transfer.total)

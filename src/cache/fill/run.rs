@@ -208,7 +208,7 @@ async fn seen(fill: &Fill, backing: &Backing, upstream: &Upstream) -> Result<(),
         return Ok(());
     }
     let digest = fill.digest();
-    let asking = upstream.head_blob(&fill.view().origin.repository, &digest);
+    let asking = upstream.head_blob(fill.view().sought(), &digest);
     let head = or_stop(backing, Box::pin(asking)).await?;
     let size = head.ok_or(FillError::Unknown)?.size;
     let link = Link {
@@ -288,15 +288,15 @@ async fn ask(
     written: &Intervals,
     known: Option<u64>,
 ) -> Result<(Option<BlobTransfer>, Option<u64>), FillError> {
-    let repository = &fill.view().origin.repository;
+    let sought = fill.view().sought();
     let start = written.covered_until(0);
     if start > 0 && known == Some(start) {
-        let head = upstream.head_blob(repository, &fill.digest()).await?;
+        let head = upstream.head_blob(sought, &fill.digest()).await?;
         return head.map(|_| (None, known)).ok_or(FillError::Unknown);
     }
     let range = TransferRange { start, end: None };
     let transfer = upstream
-        .get_blob(repository, &fill.digest(), range, known)
+        .get_blob(sought, &fill.digest(), range, known)
         .await?;
     let transfer = transfer.ok_or(FillError::Unknown)?;
     let total = transfer.total();

@@ -302,17 +302,14 @@ impl Transfer {
         };
         self.claims.push(claim.clone());
         let (upstream, queue) = (self.upstream.clone(), self.queue.clone());
-        let (repository, digest) = (
-            self.fill.view().origin.repository.clone(),
-            self.fill.digest(),
-        );
+        let fill = self.fill.clone();
         let fetch = async move {
             let range = TransferRange {
                 start: claim.start,
                 end: Some(claim.end),
             };
             let transfer = upstream
-                .get_blob_ahead(&repository, &digest, range, total)
+                .get_blob_ahead(fill.view().sought(), &fill.digest(), range, total)
                 .await;
             ahead::fetch(claim, transfer, queue).await
         };

@@ -78,7 +78,7 @@ impl Visibilities {
     ) -> Result<View, CacheError> {
         let origin = grant.target();
         let Some(login) = upstream.login(&origin.repository).await else {
-            return Ok(View::public(origin.clone()));
+            return Ok(View::without_login(origin.clone()));
         };
         let audience = self.share.audience(origin);
         let reach = if may_read(grant.caller(), Visibility::Private, audience) {

@@ -16,6 +16,7 @@ mod manifest_forms;
 mod outages;
 mod poor_heads;
 mod private;
+mod private_doubts;
 mod private_turns;
 mod ranges;
 mod segments;

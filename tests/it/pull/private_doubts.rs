@@ -1,0 +1,48 @@
+//! What looks public and is not, and logins that come while others ask.
+
+use std::fs;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use larder::upstream::CredentialSource;
+
+use super::private::{registry, status};
+use crate::support::{Image, TestProxy, noise};
+
+/// Writes a file as docker does, with the login of `acme`.
+fn log_in(file: &Path) {
+    let auth = STANDARD.encode("acme:secret");
+    let text = format!(r#"{{"auths":{{"up.test":{{"auth":"{auth}"}}}}}}"#);
+    fs::write(file, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_login_that_comes_later_opens_nothing_to_others() {
+    let registry = registry().await;
+    let repository = registry.repository("team/app");
+    let image = Image::with_layers([noise(1, 300_000)]).push_as(&repository, "1");
+    repository.make_private();
+    let folder = tempfile::tempdir().unwrap();
+    let things = [
+        "manifests/1".to_owned(),
+        format!("manifests/{}", image.digest),
+        format!("blobs/{}", image.layers[0]),
+    ];
+    for (index, thing) in things.iter().enumerate() {
+        let file = folder.path().join(format!("auth-{index}.json"));
+        let proxy = TestProxy::builder().upstream("up.test", &registry);
+        let proxy = proxy.credential("**", CredentialSource::AuthFile(file.clone()));
+        let proxy = proxy.start().await;
+        assert_eq!(status(&proxy, "/v2/team/app/manifests/none").await, 404);
+        log_in(&file);
+        // The file is looked at once a second.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        let path = format!("/v2/team/app/{thing}");
+        for _ in 0..2 {
+            let status = status(&proxy, &path).await;
+            assert!(matches!(status, 403 | 404), "{path}: {status}");
+        }
+        assert_eq!(proxy.get(&path).await.status, 200, "{path}");
+    }
+}
