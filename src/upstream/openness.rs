@@ -1,10 +1,12 @@
 //! Whether anybody may read a repository: asked for without a login, and without spending quota where that is possible.
 
+use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::request::{AsWhom, Ask};
+use super::wire::Answer;
 use crate::oci::{Digest, Reference, RepositoryName, VariantClass};
 
 /// Something of a repository that anybody may read, if anybody may read the repository.
@@ -49,17 +51,25 @@ pub(super) async fn ask(
         answer.status(),
         StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
     ) {
-        return Ok(answer.status().is_success().then_some(()));
+        return Ok(is_there(&answer).then_some(()));
     }
     // The body of the answer is not read: its connection ends here.
     let by_get = question(Method::GET)
         .by(AsWhom::Anonymous)
         .with_range(0, Some(1));
     let answer = endpoint.request(&by_get).await?;
-    Ok(answer.status().is_success().then_some(()))
+    Ok(is_there(&answer).then_some(()))
 }
 
-/// Reads what came of asking all endpoints.
+/// Tells whether an answer is for what was asked. Where people log in, everybody gets a page.
+fn is_there(answer: &Answer) -> bool {
+    let is_page = answer
+        .header(&CONTENT_TYPE)
+        .is_some_and(|text| text.trim().to_ascii_lowercase().starts_with("text/html"));
+    answer.status().is_success() && !is_page
+}
+
+/// Reads what came of asking.
 pub(super) fn of(asked: Result<Option<()>, UpstreamError>) -> Result<Openness, UpstreamError> {
     match asked {
         Ok(Some(())) => Ok(Openness::Open),

@@ -127,24 +127,22 @@ impl Upstream {
     }
 
     /// Finds out whether somebody without a login may read a repository, by a HEAD for something in it, which costs no
-    /// quota. Where several endpoints are configured, one that answers is enough.
+    /// quota. The last endpoint alone is asked: a mirror before it may have content under whatever name.
     ///
     /// # Errors
-    /// [`UpstreamError`], of the last endpoint, when the registry could not be asked.
+    /// [`UpstreamError`] when the registry could not be asked.
     pub async fn openness(
         &self,
         repository: &RepositoryName,
         sample: Sample<'_>,
     ) -> Result<Openness, UpstreamError> {
         let _permit = self.budget.admit(Work::Question).await?;
-        let needed = match sample {
-            Sample::Manifest(reference) => scope_of(reference),
-            Sample::Blob(_) => EndpointScope::Digests,
-        };
-        let asked = self.in_order(needed, |endpoint| {
-            openness::ask(endpoint, repository, sample)
-        });
-        openness::of(asked.await)
+        let last = self
+            .endpoints
+            .last()
+            .expect("an upstream has at least one endpoint");
+        let ask = || openness::ask(last, repository, sample);
+        openness::of(last.limits().retry.run(ask).await)
     }
 
     /// Asks what the registry lets us pull, without spending any of it, and with which login. `None` when it does not say,

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use larder::upstream::CredentialSource;
+use larder::upstream::{CredentialSource, EndpointUrl};
 
-use super::private::{registry, status};
-use crate::support::{Image, TestProxy, noise};
+use super::private::{larder, registry, status};
+use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
 
 /// Writes a file as docker does, with the login of `acme`.
 fn log_in(file: &Path) {
@@ -44,5 +44,51 @@ async fn a_login_that_comes_later_opens_nothing_to_others() {
             assert!(matches!(status, 403 | 404), "{path}: {status}");
         }
         assert_eq!(proxy.get(&path).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_mirror_does_not_say_that_a_repository_is_public() {
+    let registry = registry().await;
+    let private = registry.repository("team/app");
+    let common = noise(1, 1000);
+    let image = Image::with_layers([common.clone(), noise(2, 1000)]).push_as(&private, "1");
+    private.make_private();
+    // It has content by digest, whatever the repository.
+    let mirror = FakeRegistry::start().await;
+    mirror.repository("team/app").blob(common);
+    let url: EndpointUrl = mirror.url().parse().unwrap();
+    let proxy = TestProxy::builder().upstream("up.test", &registry);
+    let proxy = proxy.login("acme", "secret");
+    let proxy = proxy.with(|settings| settings.endpoints.insert(0, url.into()));
+    let proxy = proxy.start().await;
+    for thing in [
+        format!("blobs/{}", image.layers[0]),
+        format!("blobs/{}", image.layers[1]),
+        "manifests/1".to_owned(),
+    ] {
+        let path = format!("/v2/team/app/{thing}");
+        assert_eq!(status(&proxy, &path).await, 403, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_to_log_in_at_opens_nothing() {
+    let registry = FakeRegistry::builder().basic("acme", "secret");
+    let registry = registry.start().await;
+    let repository = registry.repository("team/app");
+    let image = Image::with_layers([noise(1, 1000)]).push_as(&repository, "1");
+    repository.make_private();
+    let page = Fault::on([Kind::ManifestHead, Kind::BlobHead])
+        .status(200)
+        .header("content-type", "text/html; charset=utf-8");
+    registry.inject(page);
+    let proxy = larder(&registry).await;
+    for thing in [
+        format!("manifests/{}", image.digest),
+        format!("blobs/{}", image.layers[0]),
+    ] {
+        let path = format!("/v2/team/app/{thing}");
+        assert_eq!(status(&proxy, &path).await, 403, "{path}");
     }
 }
