@@ -122,13 +122,8 @@ impl Blobs {
     /// Finds out whether the repository may read this digest, asking its registry only when the content is here because
     /// of another repository.
     async fn sight(&self, view: &View, digest: &Digest) -> Result<Sighted, CacheError> {
-        if self
-            .backing
-            .links
-            .find(view, LinkKind::Blob, digest)
-            .await?
-            .is_some()
-        {
+        let find = || self.backing.links.find(view, LinkKind::Blob, digest);
+        if find().await?.is_some() {
             return Ok(Sighted::Yes);
         }
         let absent = Absent::Blob(view.clone(), *digest);
@@ -141,6 +136,10 @@ impl Blobs {
         }
         if self.backing.blobs.size(digest).await?.is_none() {
             return Ok(Sighted::NotYet);
+        }
+        // Perhaps a request of this repository brought it since we looked: links are there before bytes.
+        if find().await?.is_some() {
+            return Ok(Sighted::Yes);
         }
         self.ask(view, digest).await?;
         Ok(Sighted::Yes)

@@ -323,17 +323,14 @@ async fn take(
     backing.remember_sizes(&view.origin, &parsed);
     let digest = content.digest();
     let kept = Kept::new(fetched.bytes, &parsed);
-    memory.insert(digest, kept.clone());
-    let manifest = kept.named(&digest, Some(&parsed.media_type));
-    backing
+    let manifest = kept.clone().named(&digest, Some(&parsed.media_type));
+    let seen = link(backing, &manifest.head);
+    let remembered = backing
         .links
-        .remember(
-            &view,
-            LinkKind::Manifest,
-            &digest,
-            link(backing, &manifest.head),
-        )
-        .await;
+        .remember(&view, LinkKind::Manifest, &digest, seen);
+    // The link is there before the bytes, since whoever finds bytes without a link asks the registry whose they are; and
+    // the bytes before the link is on disk, since whoever finds a link without bytes fetches them.
+    tokio::join!(biased; remembered, async { memory.insert(digest, kept) });
     let (keeper, bytes) = (backing.clone(), manifest.bytes.clone());
     // Nobody waits for the disk: until it is there, the manifest is in memory.
     drop(backing.tasks.spawn("keep_manifest", async move {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use tokio::sync::oneshot;
 
 use super::content::{OpenBlob, StoredBlob};
 use super::error::StoreError;
@@ -44,6 +45,27 @@ pub enum RecordOperation {
 pub struct FaultyBlobs {
     store: Arc<dyn BlobStore>,
     faults: Faults<BlobOperation>,
+    hold: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
+}
+
+/// A call that waits in front of a store.
+#[derive(Debug)]
+pub struct HeldCall {
+    reached: oneshot::Receiver<()>,
+    release: oneshot::Sender<()>,
+}
+
+impl HeldCall {
+    /// Returns when the call has come.
+    pub async fn reached(&mut self) {
+        // The other side is gone only when the store is, and then nothing comes.
+        (&mut self.reached).await.ok();
+    }
+
+    /// Lets it go on.
+    pub fn release(self) {
+        self.release.send(()).ok();
+    }
 }
 
 impl FaultyBlobs {
@@ -52,7 +74,16 @@ impl FaultyBlobs {
         Self {
             store,
             faults: Faults::default(),
+            hold: Mutex::default(),
         }
+    }
+
+    /// Holds the next call of [`BlobStore::size`] until it is released or the [`HeldCall`] is dropped.
+    pub fn hold_next_size(&self) -> HeldCall {
+        let (reach, reached) = oneshot::channel();
+        let (release, released) = oneshot::channel();
+        *self.hold.lock().expect("nothing panics while it is set") = Some((reach, released));
+        HeldCall { reached, release }
     }
 
     /// Makes the next calls of an operation fail, instead of what it was told before. The other store does not see
@@ -75,6 +106,15 @@ impl BlobStore for FaultyBlobs {
     }
 
     async fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        let hold = self
+            .hold
+            .lock()
+            .expect("nothing panics while it is set")
+            .take();
+        if let Some((reach, released)) = hold {
+            reach.send(()).ok();
+            released.await.ok();
+        }
         self.faults.check(BlobOperation::Size)?;
         self.store.size(digest).await
     }

@@ -169,11 +169,16 @@ impl Manifests {
         want: Want,
     ) -> Result<ManifestAnswer, CacheError> {
         let reference = Reference::Digest(*digest);
-        let link = self
-            .backing
-            .links
-            .find(view, LinkKind::Manifest, digest)
-            .await?;
+        let find = || self.backing.links.find(view, LinkKind::Manifest, digest);
+        let (mut link, mut is_here) = (find().await?, false);
+        if link.is_none() {
+            self.believe_absence(view, &reference, VariantClass::Index)?;
+            is_here = self.fetcher.is_kept(digest).await?;
+            if is_here {
+                // Perhaps a request of this repository brought it since we looked: links are there before bytes.
+                link = find().await?;
+            }
+        }
         match link {
             Some(link) => {
                 if let Some(answer) = self.linked(view, digest, &link, want).await? {
@@ -181,9 +186,7 @@ impl Manifests {
                 }
             }
             None => {
-                self.believe_absence(view, &reference, VariantClass::Index)?;
                 // Bytes that another repository brought here cost this one a question, never a transfer.
-                let is_here = self.fetcher.is_kept(digest).await?;
                 if (is_here || want == Want::Head)
                     && let Some(head) =
                         within(self.fetcher.head(view, &reference, VariantClass::Index)).await?

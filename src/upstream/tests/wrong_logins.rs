@@ -96,3 +96,27 @@ async fn a_crowd_whose_password_is_right_is_served() {
     // Once it is known that the login is wanted, it is shown unasked.
     assert!(registry.seen().len() <= 3 * 32);
 }
+
+#[tokio::test]
+async fn a_ping_that_failed_is_not_remembered() {
+    let pings = Counter::default();
+    let registry = Registry::start(move |seen| {
+        if seen.target.starts_with("/token") {
+            return Reply::ok(r#"{"token":"t"}"#);
+        }
+        match (&*seen.target, seen.header("authorization")) {
+            ("/v2/", _) if pings.next() == 0 => Reply::status(503),
+            ("/v2/", _) => bearer(seen),
+            (_, Some(_)) => Reply::ok("{}"),
+            (_, None) => Reply::status(401),
+        }
+    })
+    .await;
+    let upstream = upstream(&[registry.url()]);
+    let refused = manifest_of(&upstream, "a/b").await.unwrap_err();
+    assert!(
+        matches!(refused, UpstreamError::Refused { .. }),
+        "{refused}"
+    );
+    assert!(manifest_of(&upstream, "a/b").await.unwrap().is_some());
+}

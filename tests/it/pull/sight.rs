@@ -1,8 +1,9 @@
 //! Bytes are shared, sight is not: a digest that is here opens no repository that does not have it.
 
+use larder::store::BlobStore;
 use larder::upstream::{CredentialSource, SecretSource};
 
-use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
+use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise, within};
 
 #[tokio::test]
 async fn a_layer_of_another_repository_costs_one_head_and_no_transfer() {
@@ -182,4 +183,40 @@ async fn a_login_that_fails_for_one_repository_fails_no_other() {
     gate.open();
     assert_eq!(one.await.unwrap(), 404);
     assert_eq!(two.await.unwrap(), 200);
+}
+
+#[tokio::test]
+async fn what_comes_for_a_repository_while_it_is_looked_for_costs_it_no_question() {
+    let registry = FakeRegistry::start().await;
+    let image = Image::with_layers([noise(1, 300_000)]).push(&registry.repository("app"));
+    let proxy = TestProxy::of(&registry).await;
+    for (path, digest) in [
+        (format!("/v2/app/manifests/{}", image.digest), image.digest),
+        (
+            format!("/v2/app/blobs/{}", image.layers[0]),
+            image.layers[0],
+        ),
+    ] {
+        let mut held = proxy.blobs().hold_next_size();
+        let (client, same) = (proxy.client(), path.clone());
+        // It has seen that nothing is known of it, and is about to see whether it is here.
+        let late = tokio::spawn(async move { client.get(&same).send().await.body().await });
+        within("the look", held.reached()).await;
+        let content = proxy.get(&path).await.body().await;
+        let kept = async {
+            while proxy.blobs().size(&digest).await.unwrap().is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("the content in the store", kept).await;
+        held.release();
+        assert_eq!(late.await.unwrap(), content);
+    }
+    assert_eq!(
+        registry.lines(),
+        [
+            format!("GET app/manifests/{}", image.digest),
+            format!("GET app/blobs/{}", image.layers[0]),
+        ]
+    );
 }
