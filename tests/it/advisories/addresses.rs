@@ -1,36 +1,43 @@
 //! Where larder goes: the operator says it, and neither clients nor registries lead it inside.
 
-use super::{elsewhere, push, refusal, status, under};
-use crate::support::{Bearer, FakeRegistry, Fault, ForwardProxy, Kind, TestProxy};
 use http::Method;
 
-/// Also the SSRF of Dragonfly: GHSA-g2rq-jv54-wcpr, GHSA-chwm-m7g7-685g.
-#[tokio::test]
-async fn cve_2026_32591_clients_choose_among_registries_and_name_no_hosts() {
-    let victim = FakeRegistry::start().await;
-    let image = push(&victim, "app");
-    let registry = FakeRegistry::start().await;
-    push(&registry, "other");
-    let proxy = TestProxy::builder()
-        .upstream("up.test", &registry)
-        .host("hub.larder.test")
-        .alias("hub")
-        .start()
-        .await;
-    let (host, port) = (victim.host(), victim.address().port());
-    let things = [
+use super::{elsewhere, push, refusal, status, under};
+use crate::support::image::PushedImage;
+use crate::support::{Bearer, FakeRegistry, Fault, ForwardProxy, Kind, TestProxy};
+
+/// A larder that knows one registry, by several names.
+async fn larder(registry: &FakeRegistry) -> TestProxy {
+    let proxy = TestProxy::builder().upstream("up.test", registry);
+    let proxy = proxy.host("hub.larder.test").alias("hub");
+    proxy.start().await
+}
+
+/// Everything that can be asked for of an image.
+fn things(image: &PushedImage) -> [String; 5] {
+    [
         "manifests/1".to_owned(),
         format!("manifests/{}", image.digest),
         format!("blobs/{}", image.layers[0]),
         "tags/list".to_owned(),
         format!("referrers/{}", image.digest),
-    ];
-    for thing in things {
+    ]
+}
+
+/// Also the SSRF of Dragonfly: GHSA-g2rq-jv54-wcpr, GHSA-chwm-m7g7-685g.
+#[tokio::test]
+async fn cve_2026_32591_clients_choose_among_registries_and_name_no_hosts() {
+    let [registry, victim] = [FakeRegistry::start().await, FakeRegistry::start().await];
+    let image = push(&victim, "app");
+    let proxy = larder(&registry).await;
+    let (host, port) = (victim.host(), victim.address().port());
+    for thing in things(&image) {
         for path in [
             format!("/v2/{host}/app/{thing}"),
             format!("/v2/localhost:{port}/app/{thing}"),
             format!("/v2/up.test@{host}/app/{thing}"),
             format!("/v2/up.test/{host}/app/{thing}"),
+            format!("/v2/hub/{host}/app/{thing}"),
             format!("/v2/app/{thing}?ns={host}"),
             format!("/v2/app/{thing}?ns=localhost:{port}"),
             format!("/v2/app/{thing}?ns=http%3A%2F%2F{host}"),
@@ -47,7 +54,17 @@ async fn cve_2026_32591_clients_choose_among_registries_and_name_no_hosts() {
                 assert!((400..=501).contains(&status), "{method} {path}: {status}");
             }
         }
-        let path = format!("/v2/app/{thing}");
+    }
+    assert_eq!(victim.connections(), 0);
+}
+
+#[tokio::test]
+async fn cve_2026_32591_headers_of_clients_name_no_hosts_either() {
+    let [registry, victim] = [FakeRegistry::start().await, FakeRegistry::start().await];
+    let image = push(&victim, "app");
+    let proxy = larder(&registry).await;
+    let host = victim.host();
+    for path in things(&image).map(|thing| format!("/v2/app/{thing}")) {
         for name in [
             "host",
             "x-forwarded-host",
@@ -57,7 +74,7 @@ async fn cve_2026_32591_clients_choose_among_registries_and_name_no_hosts() {
         ] {
             for value in [
                 host.clone(),
-                format!("{host}.up.test"),
+                format!("{host}.hub.larder.test"),
                 format!("host={host}"),
             ] {
                 let client = proxy.client();
