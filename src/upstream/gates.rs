@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
@@ -38,6 +39,7 @@ impl Gates {
     pub(super) fn new() -> Self {
         let gates = Cache::builder()
             .max_capacity(Self::MAX)
+            .eviction_policy(EvictionPolicy::lru())
             .time_to_live(Self::LONGEST);
         Self(gates.build())
     }

@@ -1,13 +1,17 @@
 //! Hosts that fail are left alone for a while: whoever waits for them gets an answer at once, from the cache perhaps.
 //!
 //! Each host that an endpoint leads to (itself, its token service, its storage) has a circuit. It opens after some failures
-//! in a row within a short time, lets one request through after a rest, and closes when that one is answered. What counts is
-//! whether the host answers, not what: a refusal or an absence is an answer.
+//! in a row within a short time, lets one request through after a rest, and closes when that one is answered. A refusal or an
+//! absence is an answer. An answer that says that the host is in trouble counts once for each thing that was asked for: a
+//! single one that it cannot give closes it to nobody.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::Uri;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
@@ -44,10 +48,39 @@ impl Default for CircuitLimits {
 #[derive(Debug)]
 struct Circuit {
     limits: CircuitLimits,
-    /// When the last failures were, as many as count.
-    failures: VecDeque<Instant>,
+    /// The last failures, as many as count.
+    failures: VecDeque<Failure>,
     /// The rest that it has, if it has one.
     rest: Option<Rest>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    at: Instant,
+    about: Option<Subject>,
+}
+
+/// What was asked for when a host answered and failed. One thing that it cannot give, however often it is asked for, says
+/// little of the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subject(u64);
+
+impl Subject {
+    /// Names what a URL asks for.
+    pub(super) fn of(url: &Uri) -> Self {
+        let mut hasher = DefaultHasher::new();
+        url.path().hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// What a request may do at a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    /// It is one of many.
+    Usual,
+    /// It finds out whether the host is back.
+    Probe,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,11 +100,10 @@ impl Circuit {
         }
     }
 
-    /// Lets a request through, or says how long it is too early for one. The one that is let through after a rest has to
-    /// report.
-    fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Lets a request through, or says how long it is too early for one. A probe has to report.
+    fn admit(&mut self, now: Instant) -> Result<Admission, Duration> {
         let Some(rest) = &mut self.rest else {
-            return Ok(());
+            return Ok(Admission::Usual);
         };
         if now < rest.until {
             return Err(rest.until - now);
@@ -80,7 +112,7 @@ impl Circuit {
             return Err(self.limits.first_rest);
         }
         rest.is_probed = true;
-        Ok(())
+        Ok(Admission::Probe)
     }
 
     /// The host answered. Returns whether that ends a rest.
@@ -89,10 +121,17 @@ impl Circuit {
         self.rest.take().is_some()
     }
 
-    /// The host failed. Returns how long it is left alone from now on, if that is news.
-    fn failed(&mut self, now: Instant) -> Option<Duration> {
+    /// The host failed. `about` says what was asked for when it answered. Returns how long it is left alone from now on,
+    /// if that is news.
+    fn failed(
+        &mut self,
+        admission: Admission,
+        about: Option<Subject>,
+        now: Instant,
+    ) -> Option<Duration> {
         if let Some(rest) = &mut self.rest {
-            if !rest.is_probed {
+            // Requests that were under way before it rested say nothing new.
+            if admission == Admission::Usual {
                 return None;
             }
             rest.length = (rest.length * 2).min(self.limits.longest_rest);
@@ -100,7 +139,10 @@ impl Circuit {
             rest.is_probed = false;
             return Some(rest.length);
         }
-        self.failures.push_back(now);
+        if about.is_some() {
+            self.failures.retain(|failure| failure.about != about);
+        }
+        self.failures.push_back(Failure { at: now, about });
         while self.failures.len() > self.limits.failures {
             self.failures.pop_front();
         }
@@ -108,7 +150,7 @@ impl Circuit {
             && self
                 .failures
                 .front()
-                .is_some_and(|first| now - *first <= self.limits.within);
+                .is_some_and(|first| now - first.at <= self.limits.within);
         if !is_enough {
             return None;
         }
@@ -122,8 +164,8 @@ impl Circuit {
     }
 
     /// The request was given up: nothing is known, and another may find out.
-    fn given_up(&mut self) {
-        if let Some(rest) = &mut self.rest {
+    fn given_up(&mut self, admission: Admission) {
+        if let (Some(rest), Admission::Probe) = (&mut self.rest, admission) {
             rest.is_probed = false;
         }
     }
@@ -159,6 +201,7 @@ pub(super) struct Health {
 pub(super) struct Pass {
     site: Site,
     watched: Arc<Mutex<Watched>>,
+    admission: Admission,
     resting: Gauge,
     is_reported: bool,
 }
@@ -172,7 +215,10 @@ impl Health {
         Self {
             limits,
             resting,
-            sites: Cache::new(Self::MAX_SITES),
+            sites: Cache::builder()
+                .max_capacity(Self::MAX_SITES)
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
         }
     }
 
@@ -193,9 +239,10 @@ impl Health {
                 failure: watched.failure.clone(),
             })
         };
-        admitted.map(|()| Pass {
+        admitted.map(|admission| Pass {
             site: site.clone(),
             watched,
+            admission,
             resting: self.resting.clone(),
             is_reported: false,
         })
@@ -228,15 +275,20 @@ impl Pass {
         }
     }
 
-    /// Reports that the host failed, and how.
-    pub(super) fn failed(mut self, failure: UpstreamError) {
+    /// Reports that the host failed, and how. `about` says what was asked for, when it answered.
+    pub(super) fn failed(mut self, failure: UpstreamError, about: Option<Subject>) {
         self.is_reported = true;
         let failure = Arc::new(failure);
         let (was_resting, rest) = {
             let mut watched = locked(&self.watched);
             watched.failure = Some(failure.clone());
             let was_resting = watched.circuit.rest.is_some();
-            (was_resting, watched.circuit.failed(Instant::now()))
+            (
+                was_resting,
+                watched
+                    .circuit
+                    .failed(self.admission, about, Instant::now()),
+            )
         };
         if let Some(rest) = rest {
             if !was_resting {
@@ -255,7 +307,7 @@ impl Pass {
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.is_reported {
-            locked(&self.watched).circuit.given_up();
+            locked(&self.watched).circuit.given_up(self.admission);
         }
     }
 }
@@ -279,9 +331,15 @@ mod tests {
     fn it_opens_after_failures_in_a_row_within_the_time() {
         let (mut circuit, start) = circuit();
         for at in 0..4 {
-            assert_eq!(circuit.failed(start + SECOND * at), None);
+            assert_eq!(
+                circuit.failed(Admission::Usual, None, start + SECOND * at),
+                None
+            );
         }
-        assert_eq!(circuit.failed(start + SECOND * 4), Some(SECOND * 5));
+        assert_eq!(
+            circuit.failed(Admission::Usual, None, start + SECOND * 4),
+            Some(SECOND * 5)
+        );
         assert_eq!(circuit.admit(start + SECOND * 5), Err(SECOND * 4));
     }
 
@@ -289,47 +347,83 @@ mod tests {
     fn failures_far_apart_or_between_answers_do_not_count() {
         let (mut circuit, start) = circuit();
         for at in 0..40 {
-            assert_eq!(circuit.failed(start + SECOND * 3 * at), None);
+            assert_eq!(
+                circuit.failed(Admission::Usual, None, start + SECOND * 3 * at),
+                None
+            );
         }
         for at in 0..40 {
             let now = start + SECOND * 200 + SECOND * at / 10;
             if at % 4 == 0 {
                 assert!(!circuit.answered());
             }
-            assert_eq!(circuit.failed(now), None, "{at}");
+            assert_eq!(circuit.failed(Admission::Usual, None, now), None, "{at}");
         }
+    }
+
+    #[test]
+    fn one_thing_that_it_cannot_give_is_no_failure_of_the_host() {
+        let (mut circuit, start) = circuit();
+        for _ in 0..20 {
+            let one = Some(Subject(1));
+            assert_eq!(circuit.failed(Admission::Usual, one, start), None);
+        }
+        for number in 2..5 {
+            let other = Some(Subject(number));
+            assert_eq!(circuit.failed(Admission::Usual, other, start), None);
+        }
+        let last = Some(Subject(5));
+        assert_eq!(
+            circuit.failed(Admission::Usual, last, start),
+            Some(SECOND * 5)
+        );
     }
 
     #[test]
     fn one_request_finds_out_after_a_rest_and_rests_grow() {
         let (mut circuit, start) = circuit();
         for _ in 0..5 {
-            circuit.failed(start);
+            circuit.failed(Admission::Usual, None, start);
         }
         let mut now = start;
         for rest in [5, 10, 20, 40, 60, 60] {
             now += SECOND * rest;
-            assert_eq!(circuit.admit(now), Ok(()), "after {rest} s");
+            assert_eq!(circuit.admit(now), Ok(Admission::Probe), "after {rest} s");
             assert_eq!(circuit.admit(now), Err(SECOND * 5), "only one");
-            let next = circuit.failed(now).unwrap();
+            assert_eq!(
+                circuit.failed(Admission::Usual, None, now),
+                None,
+                "an old one"
+            );
+            let next = circuit.failed(Admission::Probe, None, now).unwrap();
             assert_eq!(next, SECOND * 60.min(rest * 2));
         }
         now += SECOND * 60;
         circuit.admit(now).unwrap();
-        circuit.given_up();
-        assert_eq!(circuit.admit(now), Ok(()), "another may find out");
+        circuit.given_up(Admission::Usual);
+        assert!(circuit.admit(now).is_err(), "the probe is still out");
+        circuit.given_up(Admission::Probe);
+        assert_eq!(
+            circuit.admit(now),
+            Ok(Admission::Probe),
+            "another may find out"
+        );
         assert!(circuit.answered());
-        assert_eq!(circuit.admit(now), Ok(()));
-        assert_eq!(circuit.failed(now), None, "all is forgiven");
+        assert_eq!(circuit.admit(now), Ok(Admission::Usual));
+        assert_eq!(
+            circuit.failed(Admission::Usual, None, now),
+            None,
+            "all is forgiven"
+        );
     }
 
     #[test]
     fn requests_that_were_under_way_when_it_opened_change_nothing() {
         let (mut circuit, start) = circuit();
         for _ in 0..5 {
-            circuit.failed(start);
+            circuit.failed(Admission::Usual, None, start);
         }
-        assert_eq!(circuit.failed(start + SECOND), None);
+        assert_eq!(circuit.failed(Admission::Usual, None, start + SECOND), None);
         assert_eq!(circuit.admit(start + SECOND), Err(SECOND * 4));
         assert!(circuit.answered(), "an answer is an answer");
     }

@@ -20,7 +20,7 @@ use super::connect::{Clients, OutOfReach, TimedOut};
 use super::credentials::LoginIdentity;
 use super::error::{Phase, TrustRule, UpstreamError, find};
 use super::gates::{self, Gates};
-use super::health::Health;
+use super::health::{Health, Subject};
 use super::metrics::{Kind, UpstreamMetrics};
 use super::quota::Quota;
 use super::redirect;
@@ -128,14 +128,21 @@ impl Wire {
             .asked(kind, sent.as_ref().map(Response::status));
         match &sent {
             Ok(response) if is_failure(response.status()) => {
-                pass.failed(UpstreamError::Unavailable {
+                let failure = UpstreamError::Unavailable {
                     host: host.clone(),
                     status: response.status(),
-                });
+                };
+                pass.failed(failure, Some(Subject::of(&hop.url)));
             }
             Ok(_) => pass.answered(),
+            Err(
+                error @ UpstreamError::TimedOut {
+                    phase: Phase::Headers,
+                    ..
+                },
+            ) => pass.failed(error.clone(), Some(Subject::of(&hop.url))),
             Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. })) => {
-                pass.failed(error.clone())
+                pass.failed(error.clone(), None);
             }
             // We did not go there.
             Err(_) => drop(pass),

@@ -18,9 +18,7 @@ use super::turns::Voice;
 use crate::oci::RepositoryName;
 use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
-use crate::upstream::credentials::{
-    CredentialState, Keyring, Login, LoginIdentity, LoginSecret, Standing,
-};
+use crate::upstream::credentials::{CredentialState, Keyring, Login, LoginIdentity, Standing};
 use crate::upstream::error::{LoginProblem, UpstreamError};
 use crate::upstream::metrics::Kind;
 use crate::upstream::request::{AsWhom, Ask, base_headers};
@@ -161,6 +159,11 @@ impl Authenticator {
                     Self::login_of(&voice)
                 }
                 Next::Doubt(login) => match self.doubted(home, &login, answer, &mut voice).await {
+                    // It may be for other repositories: what anybody may pull is pulled without it.
+                    Doubted::Stands(answer) if login.is_registry_token() => {
+                        self.leave(&login, *answer, &mut voice).await;
+                        None
+                    }
                     Doubted::Stands(answer) => return Ok(*answer),
                     Doubted::Wrong => Self::login_of(&voice),
                 },
@@ -206,7 +209,7 @@ impl Authenticator {
     /// Returns what to show before anything was demanded: what was wanted last time.
     async fn first(&self, hop: &Hop, ask: &Ask, voice: &mut Voice<'_>) -> Option<Shown> {
         if let Some(login) = &voice.login {
-            let is_ready = matches!(login.secret, LoginSecret::RegistryToken(_));
+            let is_ready = login.is_registry_token();
             if is_ready {
                 return Self::login_of(voice);
             }
@@ -348,7 +351,8 @@ impl Authenticator {
         };
         let sender = answer.sender();
         let errand = self.tokens.errand(sender, challenge, scopes)?;
-        let Some(login) = voice.login.clone() else {
+        let login = voice.login.clone();
+        let Some(login) = login.filter(|login| !login.is_registry_token()) else {
             return Ok(errand);
         };
         let service = &errand.realm.site;

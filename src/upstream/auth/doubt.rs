@@ -29,6 +29,14 @@ pub(super) enum Doubted {
     Wrong,
 }
 
+/// Tells whether an answer to a login alone says that it is wrong.
+fn is_about_login(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
+}
+
 impl Authenticator {
     /// Gets a token. When the login is refused, the ones that come after it are tried, and in the end none.
     pub(super) async fn token(
@@ -69,7 +77,7 @@ impl Authenticator {
                     self.accepted(&login);
                     return Err(failure);
                 }
-                Err(Refused { .. }) => {}
+                Err(Refused { status, .. }) if is_about_login(status) => {}
                 Err(other) => return Err(other),
             }
             self.replace(&login, host.clone(), message.clone(), voice)
@@ -120,7 +128,7 @@ impl Authenticator {
         if status.is_success() {
             self.accepted(login);
         }
-        if !matches!(status.as_u16(), 400 | 401 | 403) {
+        if !is_about_login(status) {
             return Doubted::Stands(Box::new(answer));
         }
         let words = refusal::read(&mut answer).await.message;
@@ -128,6 +136,15 @@ impl Authenticator {
             .await;
         self.wire.drain(answer).await;
         Doubted::Wrong
+    }
+
+    /// Goes on without a login that was refused and may be right.
+    pub(super) async fn leave(&self, login: &Login, mut answer: Answer, voice: &mut Voice<'_>) {
+        let words = refusal::read(&mut answer).await.message;
+        let by = answer.host().clone();
+        self.wire.drain(answer).await;
+        voice.login = None;
+        *voice.trouble = Some((login.identity.clone(), LoginProblem::Wrong { by, words }));
     }
 
     /// Takes down that a login is wrong, and goes on with what comes after it.

@@ -115,7 +115,9 @@ pub(super) fn next(status: StatusCode, wanted: Option<Wanted>, shown: Option<&Sh
             _ => Next::Accept,
         },
         Some((Proof::Login(login), shown)) => match (status, wanted) {
-            (StatusCode::UNAUTHORIZED, Some(Wanted::Token(errand, _))) if shown.fetched == 0 => {
+            (StatusCode::UNAUTHORIZED, Some(Wanted::Token(errand, _)))
+                if shown.fetched == 0 && !login.is_registry_token() =>
+            {
                 Next::Fetch(errand)
             }
             // Amazon's registries answer 400 to a password that ran out.
@@ -251,6 +253,22 @@ mod tests {
                 password: Secret::new("x"),
             },
         }
+    }
+
+    #[test]
+    fn a_token_for_the_registry_is_doubted_before_another_is_got() {
+        let login = Login {
+            identity: LoginIdentity::new("registry token"),
+            secret: LoginSecret::RegistryToken(Secret::new("x")),
+        };
+        let wanted = Wanted::Token(Box::new(Errand::sample("a")), None);
+        let shown = Shown {
+            proof: Proof::Login(login.clone()),
+            fetched: 0,
+            repeated: 0,
+        };
+        let next = next(StatusCode::UNAUTHORIZED, Some(wanted), Some(&shown));
+        assert_eq!(next, Next::Doubt(login));
     }
 
     #[test]

@@ -21,6 +21,8 @@ impl Token {
     const YOUNG: Duration = Duration::from_secs(3);
     /// Services that do not say mean this; and shorter lives are not worth their bookkeeping.
     const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+    /// The longest token, in bytes: servers take no more in all headers together, and thousands are kept.
+    const MAX_LENGTH: usize = 16 << 10;
     /// Longer lives than a day are not believed.
     const LONGEST_LIFE: Duration = Duration::from_secs(86_400);
 
@@ -42,6 +44,9 @@ impl Token {
             .flatten()
             .find(|token| !token.is_empty())
             .ok_or("answered without a token")?;
+        if token.len() > Self::MAX_LENGTH {
+            return Err("answered a token that is longer than headers are");
+        }
         let mut authorization = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| "answered a token that no header can hold")?;
         authorization.set_sensitive(true);
@@ -166,6 +171,10 @@ mod tests {
             "[]",
         ] {
             assert!(Token::parse(body.as_bytes(), now).is_err(), "{body}");
+        }
+        for (length, is_taken) in [(Token::MAX_LENGTH, true), (Token::MAX_LENGTH + 1, false)] {
+            let body = format!(r#"{{"token":"{}"}}"#, "a".repeat(length));
+            assert_eq!(Token::parse(body.as_bytes(), now).is_ok(), is_taken);
         }
     }
 

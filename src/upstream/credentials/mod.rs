@@ -105,6 +105,13 @@ pub(super) struct Login {
     pub(super) secret: LoginSecret,
 }
 
+impl Login {
+    /// Returns whether it is shown to the registry as it is, and to no token service.
+    pub(super) fn is_registry_token(&self) -> bool {
+        matches!(self.secret, LoginSecret::RegistryToken(_))
+    }
+}
+
 /// What there is to show for a repository now.
 #[derive(Clone, Debug)]
 pub(super) enum Standing {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::server::{Registry, Reply};
 use super::*;
 use crate::oci::MediaType;
+use crate::upstream::CircuitLimits;
 use crate::upstream::packing::pack;
 use crate::upstream::{ManifestHead, Phase};
 
@@ -279,8 +280,12 @@ async fn a_registry_that_is_left_alone_says_how_it_failed() {
     let upstream = upstream(&[registry.url()]);
     let host = registry.url().replace("http://", "");
     let told = format!("{host} is unavailable: 503");
-    let error = get(&upstream).await.unwrap_err();
-    assert!(error.to_string().starts_with(&told), "{error}");
+    // One thing that fails again and again may be all that is wrong; several may not.
+    let names = (0..CircuitLimits::default().failures).map(|number| format!("acme/r{number}"));
+    for name in names {
+        let error = manifest_of(&upstream, &name).await.unwrap_err();
+        assert!(error.to_string().starts_with(&told), "{error}");
+    }
     let error = get(&upstream).await.unwrap_err();
     assert!(matches!(error, UpstreamError::Resting { .. }), "{error}");
     let cause = std::error::Error::source(&error).unwrap().to_string();

@@ -8,11 +8,18 @@ use crate::upstream::{CredentialSettings, CredentialSource, Secret, SecretSource
 
 /// Makes an upstream that is asked with a user and a password.
 fn upstream_with_password(registry: &Registry) -> Arc<Upstream> {
-    let source = CredentialSource::Password {
-        username: "acme".into(),
-        password: SecretSource::Value(Secret::new("hunter2")),
-        next: None,
-    };
+    upstream_with_login(
+        registry,
+        CredentialSource::Password {
+            username: "acme".into(),
+            password: SecretSource::Value(Secret::new("hunter2")),
+            next: None,
+        },
+    )
+}
+
+/// Makes an upstream that is asked with a login.
+fn upstream_with_login(registry: &Registry, source: CredentialSource) -> Arc<Upstream> {
     let mut settings = endpoint(&registry.url());
     settings.credentials = vec![CredentialSettings {
         repositories: "**".parse().unwrap(),
@@ -119,4 +126,47 @@ async fn a_ping_that_failed_is_not_remembered() {
         "{refused}"
     );
     assert!(manifest_of(&upstream, "a/b").await.unwrap().is_some());
+}
+
+/// Starts a registry that gives `acme/` to the token `good`, and everything else to the tokens of its service.
+async fn with_registry_token() -> Registry {
+    Registry::start(|seen| {
+        let shown = seen.header("authorization").unwrap_or_default();
+        let is_acme = seen.target.starts_with("/v2/acme/");
+        match (&*seen.target, &*shown) {
+            ("/v2/", "Bearer good") => Reply::ok("{}"),
+            (target, "") if target.starts_with("/token") => Reply::ok(r#"{"token":"anybody"}"#),
+            (_, "Bearer good") if is_acme => Reply::ok("{}"),
+            (_, "Bearer anybody") if !is_acme => Reply::ok("{}"),
+            _ => bearer(seen),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_wrong_token_for_the_registry_is_left_alone() {
+    let registry = with_registry_token().await;
+    let token = SecretSource::Value(Secret::new("bad"));
+    let upstream = upstream_with_login(&registry, CredentialSource::RegistryToken(token));
+    for _ in 0..6 {
+        let refused = manifest_of(&upstream, "acme/a").await.unwrap_err();
+        let is_told = matches!(refused, UpstreamError::LoginRefused { .. });
+        assert!(is_told, "{refused}");
+        assert!(manifest_of(&upstream, "open/a").await.unwrap().is_some());
+    }
+    let shown = registry.seen().into_iter();
+    let shown = shown.filter(|seen| seen.header("authorization").as_deref() == Some("Bearer bad"));
+    let shown = shown.count();
+    assert!((1..=MOST_WRONG).contains(&shown), "{shown} times");
+}
+
+#[tokio::test]
+async fn a_token_for_some_repositories_does_not_close_the_others() {
+    let registry = with_registry_token().await;
+    let token = SecretSource::Value(Secret::new("good"));
+    let upstream = upstream_with_login(&registry, CredentialSource::RegistryToken(token));
+    for name in ["acme/a", "open/a", "acme/b", "open/b"] {
+        assert!(manifest_of(&upstream, name).await.unwrap().is_some());
+    }
 }
