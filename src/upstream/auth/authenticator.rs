@@ -45,6 +45,14 @@ pub(in crate::upstream) struct Authenticator {
     pub(super) turns: Arc<Semaphore>,
 }
 
+/// How a conversation goes on.
+enum Proceeding {
+    /// It does not: this is the answer.
+    Answered(Box<Answer>),
+    /// With another request that shows this, if anything.
+    With(Option<Shown>),
+}
+
 impl Authenticator {
     /// How long the demand of `GET /v2/` is remembered.
     const PING_COUNTS: Duration = Duration::from_secs(600);
@@ -131,44 +139,60 @@ impl Authenticator {
                 return Ok(answer);
             }
             rounds += 1;
-            let fetched = shown.as_ref().map_or(0, |shown| shown.fetched);
-            shown = match next {
-                Next::Accept => return Ok(answer),
-                Next::Repeat => {
-                    self.wire.drain(answer).await;
-                    tokio::time::sleep(self.wire.limits.same_token).await;
-                    shown.map(|shown| Shown {
-                        repeated: shown.repeated + 1,
-                        ..shown
-                    })
-                }
-                Next::Fetch(errand) => {
-                    self.wire.drain(answer).await;
-                    self.forget(shown.as_ref());
-                    let proof = self.token(*errand, &mut voice).await?;
-                    voice.end_turn();
-                    Some(Shown {
-                        proof,
-                        fetched: fetched + 1,
-                        repeated: 0,
-                    })
-                }
-                Next::Show(_) => {
-                    self.wire.drain(answer).await;
-                    self.take_turn_unless_proven(&mut voice).await;
-                    Self::login_of(&voice)
-                }
-                Next::Doubt(login) => match self.doubted(home, &login, answer, &mut voice).await {
-                    // It may be for other repositories: what anybody may pull is pulled without it.
-                    Doubted::Stands(answer) if login.is_registry_token() => {
-                        self.leave(&login, *answer, &mut voice).await;
-                        None
-                    }
-                    Doubted::Stands(answer) => return Ok(*answer),
-                    Doubted::Wrong => Self::login_of(&voice),
-                },
+            shown = match self.proceed(home, next, answer, shown, &mut voice).await? {
+                Proceeding::Answered(answer) => return Ok(*answer),
+                Proceeding::With(shown) => shown,
             };
         }
+    }
+
+    /// Prepares what is shown next, unless the answer stands.
+    async fn proceed(
+        &self,
+        home: &Hop,
+        next: Next,
+        answer: Answer,
+        shown: Option<Shown>,
+        voice: &mut Voice<'_>,
+    ) -> Result<Proceeding, UpstreamError> {
+        let fetched = shown.as_ref().map_or(0, |shown| shown.fetched);
+        let shown = match next {
+            Next::Accept => return Ok(Proceeding::Answered(Box::new(answer))),
+            Next::Repeat => {
+                self.wire.drain(answer).await;
+                tokio::time::sleep(self.wire.limits.same_token).await;
+                shown.map(|shown| Shown {
+                    repeated: shown.repeated + 1,
+                    ..shown
+                })
+            }
+            Next::Fetch(errand) => {
+                self.wire.drain(answer).await;
+                self.forget(shown.as_ref());
+                let proof = self.token(*errand, voice).await?;
+                voice.end_turn();
+                Some(Shown {
+                    proof,
+                    fetched: fetched + 1,
+                    repeated: 0,
+                })
+            }
+            Next::Show(_) => {
+                self.wire.drain(answer).await;
+                self.take_turn_unless_proven(voice).await;
+                Self::login_of(voice)
+            }
+            Next::Doubt(login) => match self.doubted(home, &login, answer, voice).await {
+                // It may be for other repositories: what anybody may pull is pulled without it.
+                Doubted::Stands(answer) if login.is_registry_token() => {
+                    self.leave(&login, *answer, voice).await;
+                    None
+                }
+                Doubted::Stands(answer) => return Ok(Proceeding::Answered(answer)),
+                Doubted::Wrong => Self::login_of(voice),
+            },
+        };
+        Ok(Proceeding::With(shown))
     }
 
     /// Returns the login for a repository, if there is one that may be used.
