@@ -185,6 +185,8 @@ pub struct Limits {
     /// For how long a login that was accepted is taken to be right when something is refused: 60 s. After that it is
     /// found out which of both is meant.
     pub login_proof: Duration,
+    /// For how long a file with a login is not looked at again: 1 s.
+    pub login_file: Duration,
     /// When a host that fails is left alone.
     pub circuit: CircuitLimits,
     /// How long to wait before a token that was issued this moment is shown again: 500 ms (clocks differ).
@@ -209,6 +211,7 @@ impl Default for Limits {
             token_failure: Duration::from_secs(1),
             token_refusal: Duration::from_secs(30),
             login_proof: Duration::from_secs(60),
+            login_file: Duration::from_secs(1),
             circuit: CircuitLimits::default(),
             same_token: Duration::from_millis(500),
             requests: 64,

@@ -179,7 +179,8 @@ impl Maker {
                 (Vec::new(), place.settings.url.site().name().to_string())
             };
             credentials.extend(place.settings.credentials.iter().cloned());
-            let keyring = Keyring::new(credentials, &server, self.parts.tasks.clone());
+            let tasks = self.parts.tasks.clone();
+            let keyring = Keyring::new(credentials, &server, self.parts.limits.login_file, tasks);
             let rules = (token_hosts.clone(), trust.clone());
             Arc::new(self.endpoint(place, keyring, rules, plan.metrics.clone()))
         });

@@ -23,6 +23,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -34,7 +35,7 @@ use self::credential_helper::Helpers;
 use self::helper_answers::HelperAnswers;
 use self::server_name::ServerName;
 use self::source::{Known, Offer, Says, Source};
-use self::watched::Recency;
+use self::watched::{Recency, Watch};
 use crate::oci::{RepositoryName, RepositoryPattern};
 use crate::runtime::Tasks;
 
@@ -168,9 +169,15 @@ pub enum CredentialState {
 
 impl Keyring {
     /// Takes the logins in their order. `server` is what files and helpers know the registry by: `host[:port]`, or
-    /// `docker.io`. No helper is asked for another.
-    pub(super) fn new(settings: Vec<CredentialSettings>, server: &str, tasks: Tasks) -> Self {
-        Self::with_helpers(settings, server, Helpers::from_environment(), tasks)
+    /// `docker.io`. No helper is asked for another. For `look_counts` a file is not looked at again.
+    pub(super) fn new(
+        settings: Vec<CredentialSettings>,
+        server: &str,
+        look_counts: Duration,
+        tasks: Tasks,
+    ) -> Self {
+        let watch = Watch { look_counts, tasks };
+        Self::with_helpers(settings, server, Helpers::from_environment(), watch)
     }
 
     /// Does the same, with the helpers that are given.
@@ -178,7 +185,7 @@ impl Keyring {
         settings: Vec<CredentialSettings>,
         server: &str,
         helpers: Helpers,
-        tasks: Tasks,
+        watch: Watch,
     ) -> Self {
         let named = ServerName::parse(server);
         if named.is_none() && !settings.is_empty() {
@@ -188,12 +195,12 @@ impl Keyring {
             );
         }
         let helpers = named.map(|named| {
-            let answers = HelperAnswers::new(helpers, named.clone(), tasks.clone());
+            let answers = HelperAnswers::new(helpers, named.clone(), watch.tasks.clone());
             (named, Arc::new(answers))
         });
         let helpers = helpers.as_ref().map(|(named, helpers)| (named, helpers));
         let sources = settings.into_iter().map(|settings| {
-            let source = Source::open(settings.source, helpers, &tasks);
+            let source = Source::open(settings.source, helpers, &watch);
             (settings.repositories, source)
         });
         let inner = Inner {
@@ -202,7 +209,7 @@ impl Keyring {
         };
         Self {
             inner: Arc::new(inner),
-            tasks,
+            tasks: watch.tasks,
         }
     }
 
@@ -224,7 +231,7 @@ impl Keyring {
         None
     }
 
-    /// Returns what to show for a repository. Files are looked at, at most once a second; helpers that were not asked
+    /// Returns what to show for a repository. Files are looked at that were not a moment ago; helpers that were not asked
     /// for an hour are run.
     pub(super) async fn standing(&self, repository: &RepositoryName) -> Standing {
         for (number, source) in self.inner.sources_of(repository) {

@@ -9,10 +9,9 @@ use super::helper_answers::{Answer, HelperAnswers};
 use super::secret_file::{self, MAX_SECRET_FILE};
 use super::server_name::ServerName;
 use super::settings::{CredentialSource, HelperName, SecretSource};
-use super::watched::{Absence, Reading, Recency, Watched};
+use super::watched::{Absence, Reading, Recency, Watch, Watched};
 use super::{LoginIdentity, LoginSecret, Secret};
 use crate::oci::RepositoryName;
-use crate::runtime::Tasks;
 
 /// Where a login comes from, opened.
 #[derive(Debug)]
@@ -109,7 +108,7 @@ impl Source {
     pub(super) fn open(
         settings: CredentialSource,
         helpers: Option<(&ServerName, &Arc<HelperAnswers>)>,
-        tasks: &Tasks,
+        watch: &Watch,
     ) -> Self {
         match (settings, helpers) {
             (CredentialSource::Anonymous, _) => Self::Anonymous,
@@ -123,25 +122,25 @@ impl Source {
             ) => Self::Named(Named {
                 identity: LoginIdentity::new(&format!("user {username}")),
                 kind: Kind::Password(username),
-                first: Slot::open(password, tasks),
-                next: next.map(|path| Slot::File(secret_file(&path, Absence::Fine, tasks))),
+                first: Slot::open(password, watch),
+                next: next.map(|path| Slot::File(secret_file(&path, Absence::Fine, watch))),
             }),
             (CredentialSource::IdentityToken(token), _) => Self::Named(Named {
                 identity: LoginIdentity::new("identity token"),
                 kind: Kind::IdentityToken,
-                first: Slot::open(token, tasks),
+                first: Slot::open(token, watch),
                 next: None,
             }),
             (CredentialSource::RegistryToken(token), _) => Self::Named(Named {
                 identity: LoginIdentity::new("registry token"),
                 kind: Kind::RegistryToken,
-                first: Slot::open(token, tasks),
+                first: Slot::open(token, watch),
                 next: None,
             }),
             (CredentialSource::AuthFile(_) | CredentialSource::Helper(_), None) => Self::Silent,
             (CredentialSource::AuthFile(path), Some((server, helpers))) => Self::AuthFile {
                 identity: LoginIdentity::new(&format!("file {}", path.display())),
-                file: auth_file(&path, server.clone(), tasks),
+                file: auth_file(&path, server.clone(), watch),
                 helpers: helpers.clone(),
             },
             (CredentialSource::Helper(name), Some((server, helpers))) => {
@@ -262,14 +261,14 @@ async fn ask(
     }
 }
 
-fn auth_file(path: &Path, server: ServerName, tasks: &Tasks) -> Watched<AuthFile> {
+fn auth_file(path: &Path, server: ServerName, watch: &Watch) -> Watched<AuthFile> {
     let parse =
         move |bytes: &[u8]| AuthFile::parse(bytes, &server).map_err(|error| error.to_string());
-    Watched::new(path, Absence::Fine, MAX_AUTH_FILE, parse, tasks)
+    Watched::new(path, Absence::Fine, MAX_AUTH_FILE, parse, watch)
 }
 
-fn secret_file(path: &Path, absence: Absence, tasks: &Tasks) -> Watched<Secret> {
-    Watched::new(path, absence, MAX_SECRET_FILE, secret_file::parse, tasks)
+fn secret_file(path: &Path, absence: Absence, watch: &Watch) -> Watched<Secret> {
+    Watched::new(path, absence, MAX_SECRET_FILE, secret_file::parse, watch)
 }
 
 impl Named {
@@ -348,10 +347,10 @@ impl Kind {
 }
 
 impl Slot {
-    fn open(source: SecretSource, tasks: &Tasks) -> Self {
+    fn open(source: SecretSource, watch: &Watch) -> Self {
         match source {
             SecretSource::Value(secret) => Self::Value(secret),
-            SecretSource::File(path) => Self::File(secret_file(&path, Absence::Problem, tasks)),
+            SecretSource::File(path) => Self::File(secret_file(&path, Absence::Problem, watch)),
         }
     }
 

@@ -44,10 +44,19 @@ pub(super) enum Absence {
 pub(super) enum Recency {
     /// What is known will do; whether that changed is looked at behind. Waits only when nothing is known.
     Known,
-    /// It was looked at within the last second.
+    /// It was looked at a moment ago.
     Recent,
     /// It was looked at after this call began.
     Now,
+}
+
+/// How files are watched.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    /// For so long a file is not looked at again.
+    pub(super) look_counts: Duration,
+    /// Where looks run.
+    pub(super) tasks: Tasks,
 }
 
 /// The file, with what it said last. Clones share it.
@@ -62,7 +71,7 @@ struct Inner<T> {
     limit: usize,
     parse: Box<Parse<T>>,
     state: Mutex<State<T>>,
-    tasks: Tasks,
+    watch: Watch,
 }
 
 /// Makes sense of a file.
@@ -94,8 +103,6 @@ enum Found<T> {
 }
 
 impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
-    /// For so long a file is not looked at again.
-    pub(super) const LOOK_COUNTS: Duration = Duration::from_secs(1);
     /// How long to wait for a file system.
     const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -106,7 +113,7 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
         absence: Absence,
         limit: usize,
         parse: impl Fn(&[u8]) -> Result<T, String> + Send + Sync + 'static,
-        tasks: &Tasks,
+        watch: &Watch,
     ) -> Self {
         let inner = Inner {
             path: path.to_owned(),
@@ -117,7 +124,7 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
                 known: None,
                 look: None,
             }),
-            tasks: tasks.clone(),
+            watch: watch.clone(),
         };
         Self {
             inner: Arc::new(inner),
@@ -170,10 +177,11 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
 
     /// Looks at the file, unless that was done a moment ago. Joins who is about to know more.
     fn look_if_due(&self) -> Option<Look> {
+        let look_counts = self.inner.watch.look_counts;
         let is_due = {
             let state = self.inner.state();
             let looked = state.known.as_ref().map(|known| known.looked);
-            let is_old = looked.is_none_or(|looked| looked.elapsed() >= Self::LOOK_COUNTS);
+            let is_old = looked.is_none_or(|looked| looked.elapsed() >= look_counts);
             is_old || state.look.is_some()
         };
         is_due.then(|| self.look().0)
@@ -186,9 +194,10 @@ impl<T: PartialEq + Send + Sync + 'static> Watched<T> {
             return (look.clone(), false);
         }
         let inner = self.inner.clone();
-        let task = self.inner.tasks.spawn("credential file", async move {
+        let task = self.inner.watch.tasks.spawn("credential file", async move {
             let reader = inner.clone();
-            let found = inner.tasks.spawn_blocking(move || reader.find()).await;
+            let found = inner.watch.tasks.spawn_blocking(move || reader.find());
+            let found = found.await;
             let found = found.unwrap_or_else(|_| {
                 let problem = inner.problem("cannot be made sense of");
                 Found::Other(Reading::Unreadable(problem), None)

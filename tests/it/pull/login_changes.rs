@@ -30,6 +30,7 @@ async fn larder(registry: &FakeRegistry, file: &Path) -> TestProxy {
     let proxy = TestProxy::builder().upstream("up.test", registry);
     let proxy = proxy.credential("**", source).limits(|limits| {
         limits.same_token = Duration::from_millis(1);
+        limits.login_file = Duration::ZERO;
     });
     proxy.start().await
 }

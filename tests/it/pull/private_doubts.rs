@@ -2,19 +2,22 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use larder::upstream::{CredentialSource, EndpointUrl};
 
 use super::private::{larder, registry, status};
-use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise};
+use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise, within};
 
-/// Writes a file as docker does, with the login of `acme`.
+/// Writes a file as docker does, with the login of `acme`. Nobody sees half of it.
 fn log_in(file: &Path) {
     let auth = STANDARD.encode("acme:secret");
     let text = format!(r#"{{"auths":{{"up.test":{{"auth":"{auth}"}}}}}}"#);
-    fs::write(file, text).unwrap();
+    let new = file.with_extension("new");
+    fs::write(&new, text).unwrap();
+    fs::rename(&new, file).unwrap();
 }
 
 #[tokio::test]
@@ -23,6 +26,9 @@ async fn a_login_that_comes_later_opens_nothing_to_others() {
     let repository = registry.repository("team/app");
     let image = Image::with_layers([noise(1, 300_000)]).push_as(&repository, "1");
     repository.make_private();
+    let other = registry.repository("team/other");
+    Image::with_layers([noise(2, 1_000)]).push_as(&other, "1");
+    other.make_private();
     let folder = tempfile::tempdir().unwrap();
     let things = [
         "manifests/1".to_owned(),
@@ -33,11 +39,14 @@ async fn a_login_that_comes_later_opens_nothing_to_others() {
         let file = folder.path().join(format!("auth-{index}.json"));
         let proxy = TestProxy::builder().upstream("up.test", &registry);
         let proxy = proxy.credential("**", CredentialSource::AuthFile(file.clone()));
+        let proxy = proxy.limits(|limits| limits.login_file = Duration::ZERO);
         let proxy = proxy.start().await;
         assert_eq!(status(&proxy, "/v2/team/app/manifests/none").await, 404);
         log_in(&file);
-        // The file is looked at once a second.
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        within("the login", async {
+            while proxy.get("/v2/team/other/manifests/1").await.status != 200 {}
+        })
+        .await;
         let path = format!("/v2/team/app/{thing}");
         for _ in 0..2 {
             let status = status(&proxy, &path).await;

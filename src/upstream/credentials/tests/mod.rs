@@ -73,7 +73,11 @@ impl Folder {
             path: Some(self.folder.path().into()),
             patience: self.patience,
         };
-        Keyring::with_helpers(settings.collect(), server, helpers, Tasks::new())
+        let watch = Watch {
+            look_counts: Duration::from_secs(1),
+            tasks: Tasks::new(),
+        };
+        Keyring::with_helpers(settings.collect(), server, helpers, watch)
     }
 
     /// A keyring for `r.io` with a user in front of everything.
