@@ -39,7 +39,7 @@ async fn nexus_lists_nulls_among_tags() {
 }
 
 #[tokio::test]
-async fn mcr_lists_very_many_tags() {
+async fn mcr_assumed_lists_very_many_tags() {
     let regional = FakeRegistry::start().await;
     let registry = start(FakeRegistry::mcr(&regional).tags_per_page(100)).await;
     let app = registry.repository("acme/app");

@@ -4,7 +4,7 @@ use super::{expect_absence, expect_no_secrets, pull, push};
 use crate::support::{FakeRegistry, Kind, TestProxy};
 
 #[tokio::test]
-async fn ecr_public_gives_images_for_an_anonymous_token() {
+async fn ecr_public_assumed_gives_images_for_an_anonymous_token() {
     let storage = FakeRegistry::start().await;
     let registry = FakeRegistry::ecr_public(&storage).start().await;
     let image = push(&registry, "acme/app", "1");
@@ -17,7 +17,7 @@ async fn ecr_public_gives_images_for_an_anonymous_token() {
 }
 
 #[tokio::test]
-async fn mcr_wants_no_token() {
+async fn mcr_assumed_wants_no_token() {
     let regional = FakeRegistry::start().await;
     let registry = FakeRegistry::mcr(&regional).start().await;
     let image = push(&registry, "dotnet/runtime", "8.0");
