@@ -32,7 +32,8 @@ pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
 /// Says that others can reach larder, or that they cannot.
 pub(super) fn reach(settings: &Settings) -> &'static str {
     if settings.is_for_this_machine() {
-        "only this machine can reach that address"
+        "only this machine can reach that address, unless something here passes requests on: without \
+         X-Forwarded-For or the like, whoever it asks for counts as this machine"
     } else {
         "other machines can reach that address, and no client has to log in"
     }

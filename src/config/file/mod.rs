@@ -82,7 +82,9 @@ impl Written {
 pub(in crate::config) struct ServerKeys {
     /// `ip:port` where the registry API is served. Default: `127.0.0.1:5000`.
     ///
-    /// Danger: who reaches another address than a loopback one can pull every public image, and what `share` gives.
+    /// Danger: who reaches another address than a loopback one can pull every public image, and what `share` gives. What
+    /// passes requests on from this machine and adds no `X-Forwarded-For`, `Forwarded` or `Via` makes everybody a client on
+    /// this machine, who gets private images too.
     pub(in crate::config) listen: Option<Located<SocketAddr>>,
     /// `ip:port` where health and metrics are served, read only. Default: nowhere.
     pub(in crate::config) metrics_listen: Option<Located<SocketAddr>>,
