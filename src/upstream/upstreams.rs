@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::auth::TokenHosts;
 use super::connect::{Clients, Ways};
-use super::credentials::{CredentialSettings, Keyring};
+use super::credentials::{CredentialSettings, Helpers, Keyring, Watch};
 use super::egress::{EgressError, Proxies};
 use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
@@ -89,6 +89,7 @@ impl Upstreams {
             },
             tls,
             resolver: Resolver::new(&parts.limits, &parts.tasks),
+            helpers: Helpers::from_environment(),
             parts,
         };
         let (mut named, mut patterns) = (HashMap::new(), Vec::new());
@@ -134,6 +135,7 @@ struct Maker {
     tls: Arc<ClientConfig>,
     exits: Exits,
     resolver: Resolver,
+    helpers: Helpers,
     parts: Parts,
 }
 
@@ -179,8 +181,11 @@ impl Maker {
                 (Vec::new(), place.settings.url.site().name().to_string())
             };
             credentials.extend(place.settings.credentials.iter().cloned());
-            let tasks = self.parts.tasks.clone();
-            let keyring = Keyring::new(credentials, &server, self.parts.limits.login_file, tasks);
+            let watch = Watch {
+                look_counts: self.parts.limits.login_file,
+                tasks: self.parts.tasks.clone(),
+            };
+            let keyring = Keyring::new(credentials, &server, self.helpers.clone(), watch);
             let rules = (token_hosts.clone(), trust.clone());
             Arc::new(self.endpoint(place, keyring, rules, plan.metrics.clone()))
         });

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::LoginSecret;
@@ -21,15 +22,19 @@ use crate::runtime::Tasks;
 
 /// Where helpers are, and how patient to be with them.
 #[derive(Clone, Debug)]
-pub(super) struct Helpers {
+pub(in crate::upstream) struct Helpers {
     /// The folders to look in, as `PATH` has them.
     pub(super) path: Option<OsString>,
-    /// How long one may take.
+    /// How long one may take, its turn included.
     pub(super) patience: Duration,
+    /// How many run at once, of all upstreams together: the names of registries come from clients.
+    pub(super) places: Arc<Semaphore>,
 }
 
 /// How long a helper may take: some ask a service of a cloud first.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many helpers run at once. Each is a process.
+const MAX_HELPERS: usize = 8;
 /// The most that is read of its answer.
 const MAX_ANSWER: u64 = 64 << 10;
 /// How much of its complaint is shown to people.
@@ -64,10 +69,11 @@ const AZURE: &[&str] = &[".azurecr.io", ".azurecr.cn", ".azurecr.us", ".azurecr.
 
 impl Helpers {
     /// Looks where this process does.
-    pub(super) fn from_environment() -> Self {
+    pub(in crate::upstream) fn from_environment() -> Self {
         Self {
             path: std::env::var_os("PATH"),
             patience: HELPER_TIMEOUT,
+            places: Arc::new(Semaphore::new(MAX_HELPERS)),
         }
     }
 
@@ -86,6 +92,8 @@ impl Helpers {
             return Ok(None);
         }
         let asking = async {
+            let place = self.places.acquire().await;
+            let _place = place.map_err(|_| "has no place to run".to_owned())?;
             let program = self.program(name, tasks).await?;
             run(program, server).await
         };

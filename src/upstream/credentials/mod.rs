@@ -23,7 +23,6 @@ mod tests;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -31,11 +30,12 @@ pub use secret::Secret;
 pub use settings::{CredentialSettings, CredentialSource, HelperName, SecretSource};
 
 use self::accounts::{Accounts, Novelty, Place};
-use self::credential_helper::Helpers;
+pub(super) use self::credential_helper::Helpers;
 use self::helper_answers::HelperAnswers;
 use self::server_name::ServerName;
 use self::source::{Known, Offer, Says, Source};
-use self::watched::{Recency, Watch};
+use self::watched::Recency;
+pub(super) use self::watched::Watch;
 use crate::oci::{RepositoryName, RepositoryPattern};
 use crate::runtime::Tasks;
 
@@ -169,19 +169,8 @@ pub enum CredentialState {
 
 impl Keyring {
     /// Takes the logins in their order. `server` is what files and helpers know the registry by: `host[:port]`, or
-    /// `docker.io`. No helper is asked for another. For `look_counts` a file is not looked at again.
+    /// `docker.io`. No helper is asked for another.
     pub(super) fn new(
-        settings: Vec<CredentialSettings>,
-        server: &str,
-        look_counts: Duration,
-        tasks: Tasks,
-    ) -> Self {
-        let watch = Watch { look_counts, tasks };
-        Self::with_helpers(settings, server, Helpers::from_environment(), watch)
-    }
-
-    /// Does the same, with the helpers that are given.
-    fn with_helpers(
         settings: Vec<CredentialSettings>,
         server: &str,
         helpers: Helpers,

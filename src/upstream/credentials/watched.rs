@@ -52,11 +52,11 @@ pub(super) enum Recency {
 
 /// How files are watched.
 #[derive(Clone, Debug)]
-pub(super) struct Watch {
+pub(in crate::upstream) struct Watch {
     /// For so long a file is not looked at again.
-    pub(super) look_counts: Duration,
+    pub(in crate::upstream) look_counts: Duration,
     /// Where looks run.
-    pub(super) tasks: Tasks,
+    pub(in crate::upstream) tasks: Tasks,
 }
 
 /// The file, with what it said last. Clones share it.

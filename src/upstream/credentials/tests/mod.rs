@@ -72,12 +72,13 @@ impl Folder {
         let helpers = Helpers {
             path: Some(self.folder.path().into()),
             patience: self.patience,
+            places: Arc::new(tokio::sync::Semaphore::new(8)),
         };
         let watch = Watch {
             look_counts: Duration::from_secs(1),
             tasks: Tasks::new(),
         };
-        Keyring::with_helpers(settings.collect(), server, helpers, watch)
+        Keyring::new(settings.collect(), server, helpers, watch)
     }
 
     /// A keyring for `r.io` with a user in front of everything.

@@ -99,10 +99,33 @@ async fn a_helper_that_is_not_there_is_told_and_not_looked_for_where_we_are() {
     let helpers = Helpers {
         path: Some(":.:relative".into()),
         patience: HOUR,
+        places: Arc::new(tokio::sync::Semaphore::new(8)),
     };
     let server = ServerName::parse("r.io").unwrap();
     let (name, tasks) = ("plain".parse().unwrap(), Tasks::new());
     assert!(helpers.ask(&name, &server, &tasks).await.is_err());
+}
+
+#[tokio::test]
+async fn a_helper_waits_for_a_place_to_run() {
+    let folder = Folder::new();
+    let name = folder.program("own", &answering("s"));
+    let places = Arc::new(tokio::sync::Semaphore::new(1));
+    let taken = places.clone().acquire_owned().await.unwrap();
+    let helpers = |patience| Helpers {
+        path: Some(folder.folder.path().into()),
+        patience,
+        places: places.clone(),
+    };
+    let (server, tasks) = (ServerName::parse("r.io").unwrap(), Tasks::new());
+    let late = helpers(Duration::ZERO).ask(&name, &server, &tasks).await;
+    assert!(late.is_err());
+    let helpers = helpers(HOUR);
+    let mut asking = Box::pin(helpers.ask(&name, &server, &tasks));
+    assert!(futures_util::poll!(asking.as_mut()).is_pending());
+    assert!(!folder.folder.path().join("runs").exists());
+    drop(taken);
+    assert!(asking.await.unwrap().is_some());
 }
 
 #[tokio::test]
