@@ -95,7 +95,8 @@ impl View {
         }
     }
 
-    /// The same of a repository that there was no login for. A login that comes meanwhile adds nothing to it.
+    /// The same of a repository that there was no login for, or that is not known to be public any more. A login that is
+    /// there, or comes meanwhile, adds nothing to it.
     pub(super) fn without_login(origin: Origin) -> Self {
         Self {
             as_whom: AsWhom::Anonymous,

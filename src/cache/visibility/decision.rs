@@ -11,6 +11,9 @@ use crate::upstream::Openness;
 
 /// How long the registry's word on whether a repository is public counts.
 pub(super) const VISIBILITY_COUNTS: Duration = Duration::from_hours(24);
+/// How long a repository is taken for public on an old word, while the registry is asked behind the answer. After it the
+/// registry is asked first: twice as long, so that a client a day is enough to keep it from being waited for.
+const PUBLIC_LASTS: Duration = VISIBILITY_COUNTS.saturating_mul(2);
 /// How long it counts that the registry had nothing to show to somebody without a login, or could not be asked.
 pub(super) const NO_WORD_COUNTS: Duration = Duration::from_mins(1);
 
@@ -67,6 +70,48 @@ impl Finding {
     pub(super) fn last(&self) -> Option<Visibility> {
         self.said.map(|said| said.visibility)
     }
+
+    /// Returns what the last word makes of a repository while the registry cannot be asked.
+    fn outlasting(&self, now: Timestamp) -> Option<Verdict> {
+        self.said.map(|said| match said.visibility {
+            Visibility::Private => Verdict::Private,
+            Visibility::Public if self.unsaid.is_none() && counts(said.at, PUBLIC_LASTS, now) => {
+                Verdict::Public
+            }
+            Visibility::Public => Verdict::OncePublic,
+        })
+    }
+}
+
+/// What a repository is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Anybody may read it.
+    Public,
+    /// Anybody could read it when the registry was last heard, and that was long ago or is in doubt. What is here may go
+    /// out; nothing comes by a login that somebody without one would not get.
+    OncePublic,
+    /// Whoever has a login may read it.
+    Private,
+}
+
+impl Verdict {
+    /// Returns who may read.
+    pub(super) fn visibility(self) -> Visibility {
+        match self {
+            Self::Public | Self::OncePublic => Visibility::Public,
+            Self::Private => Visibility::Private,
+        }
+    }
+}
+
+impl From<Visibility> for Verdict {
+    fn from(visibility: Visibility) -> Self {
+        match visibility {
+            Visibility::Public => Self::Public,
+            Visibility::Private => Self::Private,
+        }
+    }
 }
 
 /// Tells whether something of that moment still counts. A moment in the future means that the clock was set back: it
@@ -97,9 +142,9 @@ pub(super) enum Reach {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Take the repository for this.
-    Take(Visibility),
+    Take(Verdict),
     /// Take it for this, and ask the registry behind the answer.
-    TakeAndAsk(Visibility),
+    TakeAndAsk(Verdict),
     /// Ask the registry first.
     Ask,
 }
@@ -107,41 +152,38 @@ pub(super) enum Step {
 /// Decides what a repository is taken for. In doubt it is private; who may see that needs not wait for the truth.
 pub(super) fn decide(finding: &Finding, lately: Lately, reach: Reach, now: Timestamp) -> Step {
     if let Some(visibility) = finding.fresh(now) {
-        return Step::Take(visibility);
+        return Step::Take(visibility.into());
     }
-    match (finding.last(), lately, reach) {
-        (_, Lately::Unsaid, _) => Step::Take(Visibility::Private),
+    match (finding.outlasting(now), lately, reach) {
+        (_, Lately::Unsaid, _) => Step::Take(Verdict::Private),
         (Some(last), Lately::Failed, _) => Step::Take(last),
-        (Some(Visibility::Public), Lately::Nothing, _) => match finding.unsaid {
-            None => Step::TakeAndAsk(Visibility::Public),
-            Some(_) => Step::Ask,
-        },
-        (Some(Visibility::Private), Lately::Nothing, Reach::All) => {
-            Step::TakeAndAsk(Visibility::Private)
-        }
-        (Some(Visibility::Private), Lately::Nothing, Reach::PublicOnly) => Step::Ask,
-        (None, Lately::Failed, Reach::All) => Step::Take(Visibility::Private),
+        (Some(Verdict::Public), Lately::Nothing, _) => Step::TakeAndAsk(Verdict::Public),
+        (Some(Verdict::OncePublic), Lately::Nothing, _) => Step::Ask,
+        (Some(Verdict::Private), Lately::Nothing, Reach::All) => Step::TakeAndAsk(Verdict::Private),
+        (Some(Verdict::Private), Lately::Nothing, Reach::PublicOnly) => Step::Ask,
+        (None, Lately::Failed, Reach::All) => Step::Take(Verdict::Private),
         (None, Lately::Nothing, Reach::All) => match finding.unsaid {
             None => Step::Ask,
-            Some(at) if counts(at, NO_WORD_COUNTS, now) => Step::Take(Visibility::Private),
-            Some(_) => Step::TakeAndAsk(Visibility::Private),
+            Some(at) if counts(at, NO_WORD_COUNTS, now) => Step::Take(Verdict::Private),
+            Some(_) => Step::TakeAndAsk(Verdict::Private),
         },
         (None, Lately::Nothing | Lately::Failed, Reach::PublicOnly) => Step::Ask,
     }
 }
 
 /// Decides what a repository is taken for after the registry was asked. Where it could not be, its last word counts,
-/// whatever its age.
+/// for as much as it is worth by now.
 pub(super) fn conclude(
     answer: Result<Openness, CacheError>,
-    last: Option<Visibility>,
+    finding: &Finding,
     reach: Reach,
-) -> Result<Visibility, CacheError> {
-    match (answer, last, reach) {
-        (Ok(Openness::Open), _, _) => Ok(Visibility::Public),
-        (Ok(Openness::Closed | Openness::Unsaid), _, _) => Ok(Visibility::Private),
+    now: Timestamp,
+) -> Result<Verdict, CacheError> {
+    match (answer, finding.outlasting(now), reach) {
+        (Ok(Openness::Open), _, _) => Ok(Verdict::Public),
+        (Ok(Openness::Closed | Openness::Unsaid), _, _) => Ok(Verdict::Private),
         (Err(_), Some(last), _) => Ok(last),
-        (Err(_), None, Reach::All) => Ok(Visibility::Private),
+        (Err(_), None, Reach::All) => Ok(Verdict::Private),
         (Err(error), None, Reach::PublicOnly) => Err(error),
     }
 }
@@ -170,39 +212,69 @@ mod tests {
         use Lately::{Failed, Nothing, Unsaid};
         use Reach::{All, PublicOnly};
         use Step::{Ask, Take, TakeAndAsk};
+        use Verdict::OncePublic;
         use Visibility::{Private, Public};
-        let (old, fresh) = (DAY, DAY - 1);
+        let (fresh, old, overdue) = (DAY - 1, DAY, 2 * DAY);
+        let taken = |visibility: Visibility| Take(visibility.into());
+        let taken_at_once = |visibility: Visibility| TakeAndAsk(visibility.into());
         for (said, unsaid, lately, [all, public_only]) in [
             // A word counts for a day, whatever happens meanwhile.
-            (Some((Public, 0)), None, Nothing, [Take(Public); 2]),
-            (Some((Public, fresh)), None, Nothing, [Take(Public); 2]),
-            (Some((Public, fresh)), Some(1), Unsaid, [Take(Public); 2]),
-            (Some((Private, fresh)), None, Nothing, [Take(Private); 2]),
-            (Some((Private, fresh)), None, Failed, [Take(Private); 2]),
+            (Some((Public, 0)), None, Nothing, [taken(Public); 2]),
+            (Some((Public, fresh)), None, Nothing, [taken(Public); 2]),
+            (Some((Public, fresh)), Some(1), Unsaid, [taken(Public); 2]),
+            (Some((Private, fresh)), None, Nothing, [taken(Private); 2]),
+            (Some((Private, fresh)), None, Failed, [taken(Private); 2]),
             // After it, what is served anyway is served at once, and others wait for what may open it to them.
-            (Some((Public, old)), None, Nothing, [TakeAndAsk(Public); 2]),
+            (
+                Some((Public, old)),
+                None,
+                Nothing,
+                [taken_at_once(Public); 2],
+            ),
             (
                 Some((Private, old)),
                 None,
                 Nothing,
-                [TakeAndAsk(Private), Ask],
+                [taken_at_once(Private), Ask],
             ),
-            // The old word holds while the registry cannot be asked.
-            (Some((Public, old)), None, Failed, [Take(Public); 2]),
-            (Some((Public, old)), Some(1), Failed, [Take(Public); 2]),
-            (Some((Private, old)), None, Failed, [Take(Private); 2]),
+            (
+                Some((Public, overdue - 1)),
+                None,
+                Nothing,
+                [taken_at_once(Public); 2],
+            ),
+            // Not for ever.
+            (Some((Public, overdue)), None, Nothing, [Ask; 2]),
+            (
+                Some((Private, overdue)),
+                None,
+                Nothing,
+                [taken_at_once(Private), Ask],
+            ),
+            // The old word holds while the registry cannot be asked, but opens nothing new.
+            (Some((Public, old)), None, Failed, [taken(Public); 2]),
+            (
+                Some((Public, overdue - 1)),
+                None,
+                Failed,
+                [taken(Public); 2],
+            ),
+            (Some((Public, overdue)), None, Failed, [Take(OncePublic); 2]),
+            (Some((Public, old)), Some(1), Failed, [Take(OncePublic); 2]),
+            (Some((Private, overdue)), None, Failed, [taken(Private); 2]),
+            (Some((Private, old)), None, Failed, [taken(Private); 2]),
             // What is hidden is private; that it was public before makes no difference.
             (Some((Public, old)), Some(MINUTE), Nothing, [Ask; 2]),
             (Some((Public, old)), Some(1), Nothing, [Ask; 2]),
-            (Some((Public, old)), Some(1), Unsaid, [Take(Private); 2]),
-            (Some((Private, old)), Some(1), Unsaid, [Take(Private); 2]),
+            (Some((Public, old)), Some(1), Unsaid, [taken(Private); 2]),
+            (Some((Private, old)), Some(1), Unsaid, [taken(Private); 2]),
             // Without a word there is nothing for those who may see only what is public.
             (None, None, Nothing, [Ask, Ask]),
-            (None, None, Failed, [Take(Private), Ask]),
-            (None, Some(1), Nothing, [Take(Private), Ask]),
-            (None, Some(MINUTE - 1), Nothing, [Take(Private), Ask]),
-            (None, Some(MINUTE), Nothing, [TakeAndAsk(Private), Ask]),
-            (None, Some(1), Unsaid, [Take(Private); 2]),
+            (None, None, Failed, [taken(Private), Ask]),
+            (None, Some(1), Nothing, [taken(Private), Ask]),
+            (None, Some(MINUTE - 1), Nothing, [taken(Private), Ask]),
+            (None, Some(MINUTE), Nothing, [taken_at_once(Private), Ask]),
+            (None, Some(1), Unsaid, [taken(Private); 2]),
         ] {
             let known = finding(said, unsaid);
             for (reach, step) in [(All, all), (PublicOnly, public_only)] {
@@ -218,7 +290,9 @@ mod tests {
         let before = Timestamp::from_millis(NOW - 1);
         assert_eq!(known.fresh(before), None);
         let found = decide(&known, Lately::Nothing, Reach::PublicOnly, before);
-        assert_eq!(found, Step::TakeAndAsk(Visibility::Public));
+        assert_eq!(found, Step::Ask);
+        let found = conclude(Err(CacheError::TooSlow), &known, Reach::PublicOnly, before);
+        assert_eq!(found.unwrap(), Verdict::OncePublic);
     }
 
     #[test]
@@ -262,21 +336,51 @@ mod tests {
 
     #[test]
     fn conclusions() {
-        use Visibility::{Private, Public};
-        for (answer, last, [all, public_only]) in [
-            (Ok(Openness::Open), None, [Some(Public); 2]),
-            (Ok(Openness::Open), Some(Private), [Some(Public); 2]),
-            (Ok(Openness::Closed), Some(Public), [Some(Private); 2]),
-            (Ok(Openness::Unsaid), Some(Public), [Some(Private); 2]),
-            (Ok(Openness::Unsaid), None, [Some(Private); 2]),
-            (Err(()), Some(Public), [Some(Public); 2]),
-            (Err(()), Some(Private), [Some(Private); 2]),
-            (Err(()), None, [Some(Private), None]),
+        use Verdict::{OncePublic, Private, Public};
+        let (public, private) = (Visibility::Public, Visibility::Private);
+        for (answer, said, unsaid, [all, public_only]) in [
+            (Ok(Openness::Open), None, None, [Some(Public); 2]),
+            (
+                Ok(Openness::Open),
+                Some((private, DAY)),
+                None,
+                [Some(Public); 2],
+            ),
+            (
+                Ok(Openness::Closed),
+                Some((public, DAY)),
+                None,
+                [Some(Private); 2],
+            ),
+            (
+                Ok(Openness::Unsaid),
+                Some((public, DAY)),
+                None,
+                [Some(Private); 2],
+            ),
+            (Ok(Openness::Unsaid), None, None, [Some(Private); 2]),
+            (
+                Err(()),
+                Some((public, 2 * DAY - 1)),
+                None,
+                [Some(Public); 2],
+            ),
+            (
+                Err(()),
+                Some((public, 2 * DAY)),
+                None,
+                [Some(OncePublic); 2],
+            ),
+            (Err(()), Some((public, DAY)), Some(1), [Some(OncePublic); 2]),
+            (Err(()), Some((private, DAY)), None, [Some(Private); 2]),
+            (Err(()), None, None, [Some(Private), None]),
         ] {
-            for (reach, visibility) in [(Reach::All, all), (Reach::PublicOnly, public_only)] {
+            for (reach, verdict) in [(Reach::All, all), (Reach::PublicOnly, public_only)] {
                 let answer = answer.map_err(|()| CacheError::TooSlow);
-                let told = format!("{answer:?} {last:?} {reach:?}");
-                assert_eq!(conclude(answer, last, reach).ok(), visibility, "{told}");
+                let told = format!("{answer:?} {said:?} {unsaid:?} {reach:?}");
+                let known = finding(said, unsaid);
+                let found = conclude(answer, &known, reach, Timestamp::from_millis(NOW));
+                assert_eq!(found.ok(), verdict, "{told}");
             }
         }
     }

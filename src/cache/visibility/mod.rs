@@ -2,8 +2,10 @@
 //!
 //! A repository that larder has no login for is public by definition: what larder gets there, anybody gets. Of another
 //! one the registry is asked without the login, which costs no quota, and again after a day. What is public, everyone
-//! may read; what is private, clients on this machine, and others where the configuration shares it. What was seen of a
-//! private repository stays with the login that saw it. A [`View`] for answering a client comes from here alone.
+//! may read; what is private, clients on this machine, and others where the configuration shares it. What was public
+//! goes out from the cache while the registry cannot be asked, but after two days no login fetches more of it. What was
+//! seen of a private repository stays with the login that saw it. A [`View`] for answering a client comes from here
+//! alone.
 
 mod decision;
 mod memory;
@@ -13,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use self::decision::{Reach, Step, conclude, decide};
+use self::decision::{Reach, Step, Verdict, conclude, decide};
 use self::memory::{Memory, Thing};
 use super::error::CacheError;
 use super::flight::{Pending, SharedWork};
@@ -87,13 +89,14 @@ impl Visibilities {
             Reach::PublicOnly
         };
         let private = View::private(origin.clone(), login);
-        let visibility = self.find(upstream, &private, sample, reach).await?;
-        if !may_read(grant.caller(), visibility, audience) {
+        let verdict = self.find(upstream, &private, sample, reach).await?;
+        if !may_read(grant.caller(), verdict.visibility(), audience) {
             return Err(CacheError::Private(origin.upstream.clone()));
         }
-        Ok(match visibility {
-            Visibility::Public => View::public(origin.clone()),
-            Visibility::Private => private,
+        Ok(match verdict {
+            Verdict::Public => View::public(origin.clone()),
+            Verdict::OncePublic => View::without_login(origin.clone()),
+            Verdict::Private => private,
         })
     }
 
@@ -104,22 +107,22 @@ impl Visibilities {
         view: &View,
         sample: Sample<'_>,
         reach: Reach,
-    ) -> Result<Visibility, CacheError> {
+    ) -> Result<Verdict, CacheError> {
         let finding = self.memory.finding(view).await?;
         let now = self.memory.clock.now();
         if let Some(visibility) = finding.fresh(now) {
-            return Ok(visibility);
+            return Ok(visibility.into());
         }
         let thing = Thing::new(sample);
         match decide(&finding, self.memory.lately(view, &thing), reach, now) {
-            Step::Take(visibility) => Ok(visibility),
-            Step::TakeAndAsk(visibility) => {
+            Step::Take(verdict) => Ok(verdict),
+            Step::TakeAndAsk(verdict) => {
                 drop(self.ask(upstream, view, &thing, None, reach));
-                Ok(visibility)
+                Ok(verdict)
             }
             Step::Ask => {
                 let answer = self.asked(upstream, view, &thing, reach).await;
-                conclude(answer, finding.last(), reach)
+                conclude(answer, &finding, reach, now)
             }
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::private::{elsewhere, larder, registry, status};
+use super::private::{elsewhere, has_login, larder, registry, status};
 use crate::support::fake::{Log, Shown};
 use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise, within};
 
@@ -138,6 +138,46 @@ async fn the_last_word_counts_while_the_registry_cannot_be_asked() {
     // Of what nothing is known, others hear that the registry is not there.
     let unknown = "/v2/other/manifests/1";
     assert_eq!(status(&proxy, unknown).await, 502);
+}
+
+#[tokio::test]
+async fn an_old_word_brings_nothing_by_the_login_while_it_cannot_be_renewed() {
+    for trouble in [503, 429] {
+        let registry = registry().await;
+        let repository = registry.repository("app");
+        let layers = [noise(1, 1000), noise(2, 1000)];
+        let image = Image::with_layers(layers).push_as(&repository, "1");
+        let here = [
+            format!("/v2/app/manifests/{}", image.digest),
+            format!("/v2/app/blobs/{}", image.layers[0]),
+            "/v2/app/manifests/1".to_owned(),
+        ];
+        let missing = format!("/v2/app/blobs/{}", image.layers[1]);
+        let proxy = larder(&registry).await;
+        for path in &here {
+            assert_eq!(status(&proxy, path).await, 200, "{path}");
+        }
+        repository.make_private();
+        proxy.advance(DAY * 2);
+        registry.clear_log();
+        let questions = Fault::on([Kind::ManifestHead, Kind::BlobHead]).status(trouble);
+        registry.inject(questions);
+        for _ in 0..2 {
+            for path in &here {
+                assert_eq!(status(&proxy, path).await, 200, "{trouble}: {path}");
+                assert_eq!(proxy.get(path).await.status, 200, "{trouble}: {path}");
+            }
+            assert_ne!(status(&proxy, &missing).await, 200, "{trouble}");
+        }
+        let requests = registry.requests();
+        assert!(!requests.iter().any(has_login), "{:#?}", registry.lines());
+        // The registry is heard again, and says what it is now.
+        registry.clear_faults();
+        let proxy = proxy.restart().await;
+        for path in here.iter().chain([&missing]) {
+            assert_eq!(status(&proxy, path).await, 403, "{trouble}: {path}");
+        }
+    }
 }
 
 #[tokio::test]
