@@ -173,6 +173,10 @@ fn check_says_which_logins_are_used_and_what_they_expose() {
         [[upstream]]
         name = "s.example"
         share = "everyone"
+        [[upstream.credential]]
+        match = "team-a/**"
+        registry_token_file = "token"
+        share = "everyone"
         [[upstream]]
         name = "*.dkr.ecr.*.amazonaws.com"
         credentials = { helper = "ecr-login" }

@@ -42,12 +42,18 @@ pub(super) fn reach(settings: &Settings) -> &'static str {
 /// Says to whom the private images of an upstream go, unless all of them stay on this machine.
 fn shared(settings: &Settings, pattern: &UpstreamPattern) -> Option<String> {
     let rules = settings.cache.share.as_slice().iter();
-    let rules: Vec<&ShareRule> = rules.filter(|rule| rule.upstreams == *pattern).collect();
+    let mut rules: Vec<&ShareRule> = rules.filter(|rule| rule.upstreams == *pattern).collect();
     if rules
         .iter()
         .all(|rule| rule.audience == Audience::ThisMachine)
     {
         return None;
+    }
+    // What goes where the rest goes is told with it.
+    while let [.., before, rest] = rules[..]
+        && before.audience == rest.audience
+    {
+        rules.remove(rules.len() - 2);
     }
     let last = rules.len() - 1;
     let part = |(index, rule): (usize, &&ShareRule)| {
