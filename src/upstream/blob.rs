@@ -3,11 +3,11 @@
 use http::header::{CONTENT_RANGE, ETAG, IF_RANGE, RANGE};
 use http::{HeaderValue, Method, StatusCode};
 
+use super::answer::{Answer, Body};
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::registry::BlobHead;
 use super::request::{Ask, Sought};
-use super::wire::{Answer, Body};
 use crate::oci::{ContentRange, Digest};
 
 /// Asks whether a blob is there: by HEAD, and where that is not done by a GET of its first byte. When the registry sends

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use http::header::HeaderName;
 
+use super::answer::Answer;
 use super::auth::{Authenticator, TokenHosts, Trouble};
 use super::credentials::{Keyring, LoginIdentity};
 use super::endpoint_url::{EndpointUrl, Site};
@@ -16,7 +17,7 @@ use super::request::Ask;
 use super::scheme::Fallback;
 use super::settings::{ApiPath, EndpointScope, EndpointSettings, Limits};
 use super::trust::{Hop, Reach};
-use super::wire::{Answer, Step, Wire};
+use super::wire::{Step, Wire};
 use crate::oci::RepositoryName;
 use crate::runtime::Tasks;
 

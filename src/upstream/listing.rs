@@ -10,12 +10,12 @@ use http::{StatusCode, Uri};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::redirect;
 use super::request::Ask;
 use super::resume::BlobTransfer;
-use super::wire::Answer;
 use crate::oci::{Digest, MediaType, RepositoryName, Tag, UpstreamName, Verifier, next_page};
 
 /// The most pages of tags. With a thousand tags a page, no repository comes near.

@@ -4,12 +4,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderName};
 use http::{Method, StatusCode};
 
+use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::packing::{Packing, UnpackError, unpack};
 use super::registry::{Fetched, FetchedManifest, ManifestHead};
 use super::request::{Ask, Sought};
-use super::wire::Answer;
 use crate::oci::{
     Digest, EntityTags, MediaType, Reference, RepositoryName, VariantClass, Verifier,
 };

@@ -22,6 +22,7 @@ pub mod settings;
 pub mod tls;
 pub mod upstreams;
 
+mod answer;
 mod auth;
 mod blob;
 mod budget;

@@ -3,10 +3,10 @@
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 
+use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::request::{AsWhom, Ask};
-use super::wire::Answer;
 use crate::oci::{Digest, Reference, RepositoryName, VariantClass};
 
 /// Something of a repository that anybody may read, if anybody may read the repository.

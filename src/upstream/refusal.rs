@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::wire::Answer;
+use super::answer::Answer;
 
 /// The most that is read of a refusal.
 const LIMIT: usize = 64 << 10;

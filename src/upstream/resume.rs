@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 
+use super::answer::Body;
 use super::blob::{self, Opening};
 use super::budget::Permit;
 use super::endpoint::Endpoint;
@@ -16,7 +17,6 @@ use super::error::UpstreamError;
 use super::registry::TransferRange;
 use super::request::{AsWhom, Ask};
 use super::retry::random;
-use super::wire::Body;
 use crate::oci::{Digest, RepositoryName};
 use crate::telemetry::with_causes;
 

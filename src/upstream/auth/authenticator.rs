@@ -18,12 +18,13 @@ use super::turns::Voice;
 use crate::oci::RepositoryName;
 use crate::runtime::Tasks;
 use crate::telemetry::with_causes;
+use crate::upstream::answer::Answer;
 use crate::upstream::credentials::{CredentialState, Keyring, Login, LoginIdentity, Standing};
 use crate::upstream::error::{LoginProblem, UpstreamError};
 use crate::upstream::metrics::Kind;
 use crate::upstream::request::{AsWhom, Ask, base_headers};
 use crate::upstream::trust::Hop;
-use crate::upstream::wire::{Answer, Message, Wire};
+use crate::upstream::wire::{Message, Wire};
 
 /// What goes wrong with a login while the registry is asked: the reason why it was asked without.
 pub(in crate::upstream) type Trouble = Option<(LoginIdentity, LoginProblem)>;

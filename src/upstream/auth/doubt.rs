@@ -9,6 +9,7 @@ use super::authenticator::Authenticator;
 use super::next::Proof;
 use super::tokens::Errand;
 use super::turns::Voice;
+use crate::upstream::answer::Answer;
 use crate::upstream::credentials::Login;
 use crate::upstream::error::LoginProblem;
 use crate::upstream::error::UpstreamError::{self, Refused};
@@ -16,7 +17,7 @@ use crate::upstream::metrics::Kind;
 use crate::upstream::refusal;
 use crate::upstream::request::base_headers;
 use crate::upstream::trust::Hop;
-use crate::upstream::wire::{Answer, Message};
+use crate::upstream::wire::Message;
 
 /// How many logins are tried for one request: the one that is there, and those that come after it.
 const MAX_LOGINS: u32 = 3;
