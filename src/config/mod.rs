@@ -17,6 +17,7 @@ mod settings;
 mod surroundings;
 #[cfg(test)]
 mod tests;
+mod unreached;
 mod upstreams;
 mod values;
 mod warnings;
@@ -72,12 +73,17 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
         return Err(faults.in_order());
     };
     let written = from_flags.over(from_variables).over(from_file);
+    let unreached: Vec<String> = written
+        .upstreams
+        .iter()
+        .flat_map(unreached::unreached)
+        .collect();
     let (settings, auth_files) = resolve::resolve(written, surroundings, &mut faults);
     let warnings = warnings::warnings(&settings, &auth_files, surroundings);
     faults.unless_any(Loaded {
         settings,
         auth_files,
-        warnings,
+        warnings: [unreached, warnings].concat(),
         file: found.map(|found| found.path),
         overrides,
     })

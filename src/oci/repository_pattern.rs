@@ -48,6 +48,17 @@ impl RepositoryPattern {
         self.matcher.is_match(repository.as_str())
     }
 
+    /// Returns whether all repositories that match another pattern match this one, where the texts show it: the same
+    /// pattern, one for everything, or one for everything below what the other begins with.
+    pub fn plainly_covers(&self, other: &Self) -> bool {
+        let is_below = |above: &str| {
+            let rest = other.text.strip_prefix(above);
+            !above.ends_with("**") && rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let above = self.text.strip_suffix("/**");
+        self == other || self.text == "**" || above.is_some_and(is_below)
+    }
+
     /// Returns the pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -122,6 +133,28 @@ mod tests {
             let parsed: RepositoryPattern = pattern.parse().unwrap();
             let found = parsed.matches(&repository.parse().unwrap());
             assert_eq!(found, matches, "{pattern} {repository}");
+        }
+    }
+
+    #[test]
+    fn which_patterns_plainly_cover_others() {
+        for (pattern, other, covers) in [
+            ("**", "a/b", true),
+            ("**", "**", true),
+            ("a/*", "a/*", true),
+            ("a/**", "a/b/**", true),
+            ("a/**", "a/b", true),
+            ("a-*/**", "a-*/b", true),
+            ("a/**", "a", false),
+            ("a/**", "ab/c", false),
+            ("a/**", "**", false),
+            ("a/b/**", "a/**", false),
+            ("a/*", "a/b/c", false),
+            ("*", "a/b", false),
+        ] {
+            let parsed: RepositoryPattern = pattern.parse().unwrap();
+            let found = parsed.plainly_covers(&other.parse().unwrap());
+            assert_eq!(found, covers, "{pattern} {other}");
         }
     }
 

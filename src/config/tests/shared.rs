@@ -240,6 +240,30 @@ fn what_is_warned_of() {
         [[upstream.credential]]
         match = "**"
         anonymous = true
+        [[upstream]]
+        name = "f.example"
+        credentials = { helper = "there" }
+        [[upstream.credential]]
+        match = "open/**"
+        anonymous = true
+        [[upstream.credential]]
+        match = "open/team"
+        helper = "there"
+        [[upstream.credential]]
+        match = "team/**"
+        helper = "there"
+        share = "everyone"
+        [[upstream.credential]]
+        match = "team/secret/**"
+        helper = "there"
+        share = "this-machine"
+        [[upstream.credential]]
+        match = "team/other/**"
+        helper = "there"
+        share = "everyone"
+        [[upstream.credential]]
+        match = "**"
+        anonymous = true
         [credentials]
         auth_files = ["auth.json"]
         user_files = false
