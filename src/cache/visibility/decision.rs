@@ -11,6 +11,9 @@ use crate::upstream::Openness;
 
 /// How long the registry's word on whether a repository is public counts.
 pub(super) const VISIBILITY_COUNTS: Duration = Duration::from_hours(24);
+/// How long it counts that the registry refused somebody without a login, for those to whom the repository is refused
+/// because of it. Docker Hub and GHCR refuse everybody what does not exist yet, and it may be pushed for all to see.
+const REFUSAL_COUNTS: Duration = Duration::from_mins(10);
 /// How long a repository is taken for public on an old word, while the registry is asked behind the answer. After it the
 /// registry is asked first: twice as long, so that a client a day is enough to keep it from being waited for.
 const PUBLIC_LASTS: Duration = VISIBILITY_COUNTS.saturating_mul(2);
@@ -36,11 +39,14 @@ pub(super) struct Said {
 }
 
 impl Finding {
-    /// Returns the last word of the registry, if it counts without asking again.
-    pub(super) fn fresh(&self, now: Timestamp) -> Option<Visibility> {
-        self.said
-            .filter(|said| counts(said.at, VISIBILITY_COUNTS, now))
-            .map(|said| said.visibility)
+    /// Returns the last word of the registry, if it counts without asking again for somebody who may see this much.
+    pub(super) fn fresh(&self, reach: Reach, now: Timestamp) -> Option<Visibility> {
+        let said = self.said?;
+        let period = match (said.visibility, reach) {
+            (Visibility::Public, _) | (Visibility::Private, Reach::All) => VISIBILITY_COUNTS,
+            (Visibility::Private, Reach::PublicOnly) => REFUSAL_COUNTS,
+        };
+        counts(said.at, period, now).then_some(said.visibility)
     }
 
     /// Returns what is known after the registry was heard.
@@ -58,7 +64,7 @@ impl Finding {
         match openness {
             Openness::Open => said(Visibility::Public),
             Openness::Closed => said(Visibility::Private),
-            Openness::Unsaid if is_doubted || self.fresh(now).is_some() => self,
+            Openness::Unsaid if is_doubted || self.fresh(Reach::All, now).is_some() => self,
             Openness::Unsaid => Self {
                 unsaid: Some(now),
                 ..self
@@ -151,7 +157,7 @@ pub(super) enum Step {
 
 /// Decides what a repository is taken for. In doubt it is private; who may see that needs not wait for the truth.
 pub(super) fn decide(finding: &Finding, lately: Lately, reach: Reach, now: Timestamp) -> Step {
-    if let Some(visibility) = finding.fresh(now) {
+    if let Some(visibility) = finding.fresh(reach, now) {
         return Step::Take(visibility.into());
     }
     match (finding.outlasting(now), lately, reach) {
@@ -215,6 +221,7 @@ mod tests {
         use Verdict::OncePublic;
         use Visibility::{Private, Public};
         let (fresh, old, overdue) = (DAY - 1, DAY, 2 * DAY);
+        let refused = 10 * MINUTE - 1;
         let taken = |visibility: Visibility| Take(visibility.into());
         let taken_at_once = |visibility: Visibility| TakeAndAsk(visibility.into());
         for (said, unsaid, lately, [all, public_only]) in [
@@ -222,8 +229,18 @@ mod tests {
             (Some((Public, 0)), None, Nothing, [taken(Public); 2]),
             (Some((Public, fresh)), None, Nothing, [taken(Public); 2]),
             (Some((Public, fresh)), Some(1), Unsaid, [taken(Public); 2]),
-            (Some((Private, fresh)), None, Nothing, [taken(Private); 2]),
+            (Some((Private, 0)), None, Nothing, [taken(Private); 2]),
+            (Some((Private, refused)), None, Nothing, [taken(Private); 2]),
+            // A refusal counts as long only for those whom it does not keep out.
+            (
+                Some((Private, refused + 1)),
+                None,
+                Nothing,
+                [taken(Private), Ask],
+            ),
+            (Some((Private, fresh)), None, Nothing, [taken(Private), Ask]),
             (Some((Private, fresh)), None, Failed, [taken(Private); 2]),
+            (Some((Private, fresh)), None, Unsaid, [taken(Private); 2]),
             // After it, what is served anyway is served at once, and others wait for what may open it to them.
             (
                 Some((Public, old)),
@@ -288,7 +305,7 @@ mod tests {
     fn a_word_from_the_future_says_nothing() {
         let known = finding(Some((Visibility::Public, 0)), None);
         let before = Timestamp::from_millis(NOW - 1);
-        assert_eq!(known.fresh(before), None);
+        assert_eq!(known.fresh(Reach::All, before), None);
         let found = decide(&known, Lately::Nothing, Reach::PublicOnly, before);
         assert_eq!(found, Step::Ask);
         let found = conclude(Err(CacheError::TooSlow), &known, Reach::PublicOnly, before);

@@ -1,11 +1,11 @@
 //! Who may look at a repository: the one place that decides it, for every route, once per request.
 //!
 //! A repository that larder has no login for is public by definition: what larder gets there, anybody gets. Of another
-//! one the registry is asked without the login, which costs no quota, and again after a day. What is public, everyone
-//! may read; what is private, clients on this machine, and others where the configuration shares it. What was public
-//! goes out from the cache while the registry cannot be asked, but after two days no login fetches more of it. What was
-//! seen of a private repository stays with the login that saw it. A [`View`] for answering a client comes from here
-//! alone.
+//! one the registry is asked without the login, which costs no quota, and again after a day, or minutes for those who
+//! were refused. What is public, everyone may read; what is private, clients on this machine, and others where the
+//! configuration shares it. What was public goes out from the cache while the registry cannot be asked, but after two
+//! days no login fetches more of it. What was seen of a private repository stays with the login that saw it. A [`View`]
+//! for answering a client comes from here alone.
 
 mod decision;
 mod memory;
@@ -110,7 +110,7 @@ impl Visibilities {
     ) -> Result<Verdict, CacheError> {
         let finding = self.memory.finding(view).await?;
         let now = self.memory.clock.now();
-        if let Some(visibility) = finding.fresh(now) {
+        if let Some(visibility) = finding.fresh(reach, now) {
             return Ok(visibility.into());
         }
         let thing = Thing::new(sample);
@@ -157,7 +157,8 @@ impl Visibilities {
         let (asked, thing) = (view.clone(), thing.clone());
         let work = move || async move {
             // Another request may have asked between our look and our start.
-            if let Some(visibility) = memory.finding(&asked).await?.fresh(memory.clock.now()) {
+            let finding = memory.finding(&asked).await?;
+            if let Some(visibility) = finding.fresh(reach, memory.clock.now()) {
                 return Ok((openness(visibility), thing));
             }
             let asking = upstream.openness(&asked.origin.repository, thing.sample());

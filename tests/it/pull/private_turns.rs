@@ -10,6 +10,8 @@ use crate::support::{FakeRegistry, Fault, Image, Kind, TestProxy, noise, within}
 
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
+/// For so long those who were refused are refused without asking again.
+const REFUSAL_COUNTS: Duration = Duration::from_mins(10);
 
 /// Counts the HEADs that came with a token that anybody gets.
 fn probes(log: &Log) -> usize {
@@ -104,12 +106,44 @@ async fn a_repository_that_turns_public_is_served_to_others() {
     assert_eq!(proxy.get(&path).await.status, 200);
     assert_eq!(status(&proxy, &path).await, 403);
     repository.make_public();
-    proxy.advance(DAY - SECOND);
+    proxy.advance(REFUSAL_COUNTS - SECOND);
     assert_eq!(status(&proxy, &path).await, 403);
     proxy.advance(SECOND);
     assert_eq!(status(&proxy, &path).await, 200);
     assert_eq!(proxy.get(&path).await.status, 200);
     assert_eq!(registry.count(Kind::ManifestGet), 1);
+}
+
+#[tokio::test]
+async fn a_private_repository_is_asked_about_again_for_those_who_were_refused_alone() {
+    let registry = registry().await;
+    let repository = registry.repository("app");
+    let image = Image::with_layers([noise(1, 1000)]).push_as(&repository, "1");
+    repository.make_private();
+    let path = format!("/v2/app/manifests/{}", image.digest);
+    let proxy = larder(&registry).await;
+    assert_eq!(proxy.get(&path).await.status, 200);
+    proxy.advance(DAY - SECOND * 2);
+    for is_asked in [true, false] {
+        registry.clear_log();
+        assert_eq!(proxy.get(&path).await.status, 200);
+        assert_eq!(registry.lines(), Vec::<String>::new());
+        assert_eq!(status(&proxy, &path).await, 403);
+        assert_eq!(probes(&registry.log()) > 0, is_asked);
+        proxy.advance(SECOND);
+    }
+}
+
+#[tokio::test]
+async fn what_is_pushed_after_it_was_asked_for_is_served_within_minutes() {
+    // As Docker Hub and GHCR do, for what does not exist.
+    let registry = FakeRegistry::builder().bearer().basic("acme", "secret");
+    let registry = registry.hides_absence(401).start().await;
+    let proxy = larder(&registry).await;
+    assert_eq!(status(&proxy, "/v2/org/new/manifests/1").await, 403);
+    Image::with_layers([noise(1, 1000)]).push_as(&registry.repository("org/new"), "1");
+    proxy.advance(REFUSAL_COUNTS);
+    assert_eq!(status(&proxy, "/v2/org/new/manifests/1").await, 200);
 }
 
 #[tokio::test]
