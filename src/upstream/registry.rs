@@ -127,7 +127,8 @@ impl Upstream {
     }
 
     /// Finds out whether somebody without a login may read a repository, by a HEAD for something in it, which costs no
-    /// quota. The last endpoint alone is asked: a mirror before it may have content under whatever name.
+    /// quota. The last endpoint alone is asked: a mirror before it may have content under whatever name. It is asked once:
+    /// who waits for the answer wants something else, and that is tried again.
     ///
     /// # Errors
     /// [`UpstreamError`] when the registry could not be asked.
@@ -141,8 +142,7 @@ impl Upstream {
             .endpoints
             .last()
             .expect("an upstream has at least one endpoint");
-        let ask = || openness::ask(last, repository, sample);
-        openness::of(last.limits().retry.run(ask).await)
+        openness::of(openness::ask(last, repository, sample).await)
     }
 
     /// Asks what the registry lets us pull, without spending any of it, and with which login. `None` when it does not say,

@@ -215,6 +215,17 @@ async fn an_old_word_brings_nothing_by_the_login_while_it_cannot_be_renewed() {
 }
 
 #[tokio::test]
+async fn whether_it_is_public_is_asked_once_when_the_registry_is_in_trouble() {
+    let registry = registry().await;
+    let image = Image::with_layers([noise(1, 1000)]).push(&registry.repository("app"));
+    let proxy = larder(&registry).await;
+    registry.inject(Fault::on(Kind::ManifestHead).status(503));
+    let path = format!("/v2/app/manifests/{}", image.digest);
+    assert_eq!(proxy.get(&path).await.status, 200);
+    assert_eq!(registry.count(Kind::ManifestHead), 1);
+}
+
+#[tokio::test]
 async fn what_is_hidden_behind_404_is_private() {
     let registry = FakeRegistry::builder()
         .bearer()
