@@ -132,7 +132,7 @@ pub(super) struct TagsArguments {
     /// The repository, as behind larder's address in `docker pull`: alpine, ghcr.io/org/app.
     pub(super) image: ImageName,
     /// Shows the first so many tags. All are read all the same, since registries do not sort them.
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = count)]
     pub(super) limit: Option<NonZeroUsize>,
     /// How to show them: one a line, or as JSON.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
@@ -158,6 +158,11 @@ pub(super) struct InspectArguments {
     pub(super) output: Format,
     #[command(flatten)]
     pub(super) config: ConfigArguments,
+}
+
+/// Reads a number of things.
+fn count(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "write a number from 1 on")
 }
 
 /// How an answer is written.

@@ -82,6 +82,12 @@ fn help_and_version_are_data_and_misuse_is_talk() {
     let (exit, data, talk) = larder(&["serve", "--lisen", "x"], &[]);
     assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
     assert!(talk.contains("'--listen'"), "{talk}");
+    for limit in ["0", "-1", "ten"] {
+        let limit = format!("--limit={limit}");
+        let (exit, data, talk) = larder(&["tags", "alpine", &limit], &[]);
+        assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
+        assert!(talk.contains("write a number from 1 on"), "{talk}");
+    }
     let (exit, data, talk) = larder(&[], &[]);
     assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
     assert!(talk.contains("serve"), "{talk}");

@@ -180,7 +180,11 @@ impl Lines {
         if !config.exposed_ports.is_empty() {
             self.fact("exposed ports", config.exposed_ports.join(", "));
         }
-        self.fact("history", format!("{} steps", config.history_length));
+        match config.history_length {
+            0 => {}
+            1 => self.fact("history", "1 step"),
+            steps => self.fact("history", format!("{steps} steps")),
+        }
         self.texts("env", &config.env);
         self.entries("labels", &config.labels);
     }

@@ -102,6 +102,7 @@ async fn an_image_is_described_in_a_table() {
         "platform       linux/riscv64",
         "cmd            [\"-x\", \"a b\"]",
         "exposed ports  80/tcp",
+        "history        2 steps",
         "  PATH=/bin",
         "total          3.0 MiB in 1 layer",
     ] {
@@ -163,6 +164,7 @@ async fn an_index_lists_its_platforms_and_one_is_described() {
     let row = format!("  linux/arm/v7    {} B", index.images[2].bytes.len());
     assert!(table.contains(&row), "{table}");
     assert!(table.contains("\n\nimage for linux/arm/v7\n"), "{table}");
+    assert!(!table.contains("history"), "{table}");
 
     let talk = larder
         .failure(5, &["inspect", "app:1", "--platform", "linux/s390x"])
