@@ -157,14 +157,14 @@ impl Accounts {
         }
     }
 
-    /// Returns whether a login with one of these secrets was suspended and not accepted since.
-    pub(super) fn is_suspended(&self, identity: &LoginIdentity, secrets: &[LoginSecret]) -> bool {
+    /// Returns whether a login of this place with one of these secrets was suspended and not accepted since.
+    pub(super) fn is_suspended(&self, place: &LoginIdentity, secrets: &[LoginSecret]) -> bool {
         self.table().iter().any(|account| {
             let is_meant = match account.maker {
                 Maker::People => account.secrets.iter().any(|own| secrets.contains(own)),
                 Maker::Helper(_) => true,
             };
-            account.identity == *identity && is_meant && account.breaker.is_suspended()
+            account.identity.is_of(place) && is_meant && account.breaker.is_suspended()
         })
     }
 

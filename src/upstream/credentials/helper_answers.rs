@@ -75,6 +75,14 @@ impl HelperAnswers {
         self.memory(name).state().said(Instant::now())
     }
 
+    /// Returns the user that a helper named last, however long ago.
+    pub(super) fn user(&self, name: &HelperName) -> Option<Arc<str>> {
+        let memory = self.memory(name);
+        let state = memory.state();
+        let (said, _) = state.answer.as_ref()?;
+        said.as_ref()?.username().map(Arc::from)
+    }
+
     /// Returns what a helper says. However many ask, it runs once; that goes on when they are gone. `Recency::Now` runs
     /// it again whatever is known.
     pub(super) async fn answer(&self, name: &HelperName, recency: Recency) -> Answer {

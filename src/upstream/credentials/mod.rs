@@ -9,6 +9,7 @@ pub mod settings;
 
 mod accounts;
 mod auth_file;
+mod auth_file_source;
 mod breaker;
 mod credential_helper;
 mod helper_answers;
@@ -44,7 +45,8 @@ use crate::runtime::Tasks;
 pub struct LoginIdentity(Arc<str>);
 
 impl LoginIdentity {
-    /// Names a login after where it comes from, as in "user acme" or "helper ecr-login".
+    /// Names a login after where it comes from, as in "user acme", "helper ecr-login" or
+    /// "file /home/ann/.docker/config.json, user ann".
     pub fn new(text: &str) -> Self {
         Self(text.into())
     }
@@ -52,6 +54,20 @@ impl LoginIdentity {
     /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Names the login of a user, where this names a place that has logins of several.
+    fn of_user(&self, user: Option<&str>) -> Self {
+        user.map_or_else(
+            || self.clone(),
+            |user| Self::new(&format!("{self}, user {user}")),
+        )
+    }
+
+    /// Returns whether this names a login of that place.
+    fn is_of(&self, place: &Self) -> bool {
+        let rest = self.0.strip_prefix(&*place.0);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", user "))
     }
 }
 
@@ -82,6 +98,15 @@ pub(super) enum LoginSecret {
 impl LoginSecret {
     /// The user that stands for none where what follows is an identity token.
     const TOKEN_USER: &str = "<token>";
+
+    /// Returns the user, if one is named.
+    fn username(&self) -> Option<&str> {
+        match self {
+            Self::Password { username, .. } => Some(&**username).filter(|name| !name.is_empty()),
+            Self::IdentityToken { username, .. } => username.as_deref(),
+            Self::RegistryToken(_) => None,
+        }
+    }
 
     /// Takes a user and a password as files and helpers have them; `None` when there is neither.
     fn of_pair(username: &str, password: &str) -> Option<Self> {

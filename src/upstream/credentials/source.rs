@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::auth_file::{AuthFile, Found, MAX_AUTH_FILE};
+use super::auth_file_source::AuthFileSource;
 use super::credential_helper::is_meant;
 use super::helper_answers::{Answer, HelperAnswers};
 use super::secret_file::{self, MAX_SECRET_FILE};
@@ -23,11 +23,7 @@ pub(super) enum Source {
     /// Secrets of a login that the configuration names.
     Named(Named),
     /// A file of docker or podman.
-    AuthFile {
-        identity: LoginIdentity,
-        file: Watched<AuthFile>,
-        helpers: Arc<HelperAnswers>,
-    },
+    AuthFile(AuthFileSource),
     /// A program.
     Helper {
         identity: LoginIdentity,
@@ -138,11 +134,10 @@ impl Source {
                 next: None,
             }),
             (CredentialSource::AuthFile(_) | CredentialSource::Helper(_), None) => Self::Silent,
-            (CredentialSource::AuthFile(path), Some((server, helpers))) => Self::AuthFile {
-                identity: LoginIdentity::new(&format!("file {}", path.display())),
-                file: auth_file(&path, server.clone(), watch),
-                helpers: helpers.clone(),
-            },
+            (CredentialSource::AuthFile(path), Some((server, helpers))) => {
+                let (server, helpers) = (server.clone(), helpers.clone());
+                Self::AuthFile(AuthFileSource::open(&path, server, helpers, watch))
+            }
             (CredentialSource::Helper(name), Some((server, helpers))) => {
                 if !is_meant(&name, server) {
                     tracing::warn!(
@@ -166,28 +161,12 @@ impl Source {
             Self::Anonymous => Says::Anonymous,
             Self::Silent => Says::Nothing,
             Self::Named(named) => named.says(recency).await,
-            Self::AuthFile {
-                identity,
-                file,
-                helpers,
-            } => match &*file.reading(recency).await {
-                Reading::Absent => Says::Nothing,
-                Reading::Unreadable(problem) => Says::Unreadable(identity.clone(), problem.clone()),
-                Reading::Value(file) => match file.find(repository) {
-                    Found::Nothing => Says::Nothing,
-                    Found::Secret(secret) => Says::Login(Offer {
-                        identity: identity.clone(),
-                        maker: Maker::People,
-                        secrets: vec![secret.clone()],
-                    }),
-                    Found::Helper(name) => ask(helpers, name, identity, recency).await,
-                },
-            },
+            Self::AuthFile(file) => file.says(repository, recency).await,
             Self::Helper {
                 identity,
                 name,
                 helpers,
-            } => ask(helpers, name, identity, recency).await,
+            } => ask(helpers, name, |_| identity.clone(), recency).await,
         }
     }
 
@@ -195,7 +174,7 @@ impl Source {
     pub(super) fn certain(&self) -> Option<&LoginIdentity> {
         match self {
             Self::Named(named) => Some(&named.identity),
-            Self::Anonymous | Self::Silent | Self::AuthFile { .. } | Self::Helper { .. } => None,
+            Self::Anonymous | Self::Silent | Self::AuthFile(_) | Self::Helper { .. } => None,
         }
     }
 
@@ -204,29 +183,7 @@ impl Source {
         match self {
             Self::Anonymous | Self::Silent => None,
             Self::Named(named) => Some((&named.identity, named.known())),
-            Self::AuthFile {
-                identity,
-                file,
-                helpers,
-            } => {
-                let known = match file.known().as_deref() {
-                    None | Some(Reading::Absent) => Known::Nothing,
-                    Some(Reading::Unreadable(_)) => Known::Unreadable,
-                    Some(Reading::Value(file)) => {
-                        let mut secrets: Vec<LoginSecret> = file.secrets().cloned().collect();
-                        let answer = file.helper().and_then(|name| helpers.known(name));
-                        match answer {
-                            Some(Answer::Login(secret)) => secrets.push(secret),
-                            Some(Answer::Failed(_)) if secrets.is_empty() => {
-                                return Some((identity, Known::Unreadable));
-                            }
-                            Some(Answer::Failed(_) | Answer::Nothing) | None => {}
-                        }
-                        Known::of(secrets)
-                    }
-                };
-                Some((identity, known))
-            }
+            Self::AuthFile(file) => Some(file.known()),
             Self::Helper {
                 identity,
                 name,
@@ -243,28 +200,24 @@ impl Source {
     }
 }
 
-/// Asks a helper.
-async fn ask(
+/// Asks a helper. `identity` names its login, given the user if there is one.
+pub(super) async fn ask(
     helpers: &HelperAnswers,
     name: &HelperName,
-    identity: &LoginIdentity,
+    identity: impl Fn(Option<&str>) -> LoginIdentity,
     recency: Recency,
 ) -> Says {
     match helpers.answer(name, recency).await {
         Answer::Nothing => Says::Nothing,
-        Answer::Failed(problem) => Says::Unreadable(identity.clone(), problem),
+        Answer::Failed(problem) => {
+            Says::Unreadable(identity(helpers.user(name).as_deref()), problem)
+        }
         Answer::Login(secret) => Says::Login(Offer {
-            identity: identity.clone(),
+            identity: identity(secret.username()),
             maker: Maker::Helper(name.clone()),
             secrets: vec![secret],
         }),
     }
-}
-
-fn auth_file(path: &Path, server: ServerName, watch: &Watch) -> Watched<AuthFile> {
-    let parse =
-        move |bytes: &[u8]| AuthFile::parse(bytes, &server).map_err(|error| error.to_string());
-    Watched::new(path, Absence::Fine, MAX_AUTH_FILE, parse, watch)
 }
 
 fn secret_file(path: &Path, absence: Absence, watch: &Watch) -> Watched<Secret> {
@@ -321,7 +274,7 @@ impl Named {
 }
 
 impl Known {
-    fn of(secrets: Vec<LoginSecret>) -> Self {
+    pub(super) fn of(secrets: Vec<LoginSecret>) -> Self {
         if secrets.is_empty() {
             Self::Nothing
         } else {

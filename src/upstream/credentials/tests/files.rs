@@ -30,7 +30,7 @@ async fn the_first_source_that_matches_and_knows_something_counts() {
             ("last/**", password("last")),
         ],
     );
-    let of_file = format!("file {}", file.display());
+    let of_file = format!("file {}, user a", file.display());
     for (repository, expected, secret) in [
         ("open/a", "nobody", ""),
         ("one/a", "user one", ": one, p"),
@@ -113,7 +113,7 @@ async fn a_file_may_come_and_go() {
     for (text, expected, state) in [
         (
             r#"{"auths":{"r.io":{"auth":"YTpi"}}}"#,
-            format!("{of_file}: a, b"),
+            format!("{of_file}, user a: a, b"),
             CredentialState::Usable,
         ),
         ("{}", "nobody".into(), CredentialState::Unknown),
@@ -136,6 +136,38 @@ async fn a_file_may_come_and_go() {
     fs::remove_file(&path).unwrap();
     tokio::time::advance(SECOND).await;
     assert_eq!(standing(&keyring, "a").await, "nobody");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_user_in_the_same_file_is_another_login() {
+    let folder = Folder::new();
+    let path = folder.path("auth.json");
+    let keyring = folder.keyring(
+        "r.io",
+        vec![("**", CredentialSource::AuthFile(path.clone()))],
+    );
+    let of_file = format!("file {}", path.display());
+    for (entry, expected) in [
+        (r#"{"username":"ann","password":"1"}"#, ", user ann"),
+        (r#"{"username":"ann","password":"2"}"#, ", user ann"),
+        (r#"{"username":"bob","password":"2"}"#, ", user bob"),
+        // It cannot be read, and is as it was.
+        ("2", ", user bob"),
+        (r#"{"auth":"YW5uOg==","identitytoken":"i"}"#, ", user ann"),
+        // Nobody is named.
+        (r#"{"auth":"PHRva2VuPjp0"}"#, ""),
+        (r#"{"username":"ann","registrytoken":"r"}"#, ""),
+        (r#"{"username":"","password":"2"}"#, ""),
+        ("2", ""),
+    ] {
+        folder.write("auth.json", &format!(r#"{{"auths":{{"r.io":{entry}}}}}"#));
+        tokio::time::advance(SECOND).await;
+        let standing = standing(&keyring, "a").await;
+        let expected = format!("{of_file}{expected}");
+        assert_eq!(identity(&keyring, "a").await, expected, "{entry}");
+        let rest = standing.strip_prefix(&expected).unwrap();
+        assert!(rest.starts_with([':', ' ']), "{entry}: {standing}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

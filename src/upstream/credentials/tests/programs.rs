@@ -299,9 +299,26 @@ async fn an_auth_file_may_name_helpers() {
     let of_file = format!("file {}", path.display());
     let source = || vec![("**", CredentialSource::AuthFile(path.clone()))];
     let keyring = folder.keyring("r.io", source());
-    assert_eq!(identity(&keyring, "a").await, of_file);
-    assert_eq!(standing(&keyring, "a").await, format!("{of_file}: u, own"));
+    let of_user = format!("{of_file}, user u");
+    assert_eq!(identity(&keyring, "a").await, of_user);
+    assert_eq!(standing(&keyring, "a").await, format!("{of_user}: u, own"));
     assert_eq!(states(&keyring), [CredentialState::Usable]);
+    // Somebody else has logged in; and the helper fails for long after that.
+    folder.program("own", r#"echo '{"Username":"bob","Secret":"own"}'"#);
+    pass(HOUR).await;
+    let of_user = format!("{of_file}, user bob");
+    assert_eq!(
+        standing(&keyring, "a").await,
+        format!("{of_user}: bob, own")
+    );
+    folder.program("own", "exit 1");
+    pass(13 * HOUR).await;
+    let told = standing(&keyring, "a").await;
+    assert!(
+        told.starts_with(&format!("{of_user} unreadable: ")),
+        "{told}"
+    );
+    assert_eq!(identity(&keyring, "a").await, of_user);
     let keyring = folder.keyring("q.io", source());
     assert_eq!(identity(&keyring, "a").await, "nobody");
     assert_eq!(standing(&keyring, "a").await, "nobody");

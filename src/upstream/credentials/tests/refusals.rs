@@ -171,7 +171,10 @@ async fn a_file_that_changed_meanwhile_has_the_answer_to_a_refusal() {
     folder.write("auth.json", &user("two"));
     // Before the second is over in which the file is not looked at.
     let two = keyring.refused(&one).await.unwrap();
-    assert_eq!(shown(&two), format!("file {}: acme, two", path.display()));
+    assert_eq!(
+        shown(&two),
+        format!("file {}, user acme: acme, two", path.display())
+    );
     assert_eq!(keyring.refused(&two).await, None);
     assert_eq!(states(&keyring), [CredentialState::Usable]);
 }
