@@ -213,52 +213,70 @@ mod tests {
         }
     }
 
+    /// What was said how long ago, what was not, what came of asking, and what is done for those who see all and for
+    /// the others.
+    type Row = (Option<(Visibility, u64)>, Option<u64>, Lately, [Step; 2]);
+
+    fn check(rows: &[Row]) {
+        for (said, unsaid, lately, [all, public_only]) in rows {
+            let known = finding(*said, *unsaid);
+            for (reach, step) in [(Reach::All, all), (Reach::PublicOnly, public_only)] {
+                let found = decide(&known, *lately, reach, Timestamp::from_millis(NOW));
+                assert_eq!(found, *step, "{known:?} {lately:?} {reach:?}");
+            }
+        }
+    }
+
+    fn take(visibility: Visibility) -> Step {
+        Step::Take(visibility.into())
+    }
+
+    fn take_and_ask(visibility: Visibility) -> Step {
+        Step::TakeAndAsk(visibility.into())
+    }
+
     #[test]
-    fn decisions() {
+    fn decisions_on_a_word() {
         use Lately::{Failed, Nothing, Unsaid};
-        use Reach::{All, PublicOnly};
-        use Step::{Ask, Take, TakeAndAsk};
-        use Verdict::OncePublic;
+        use Step::Ask;
         use Visibility::{Private, Public};
         let (fresh, old, overdue) = (DAY - 1, DAY, 2 * DAY);
         let refused = 10 * MINUTE - 1;
-        let taken = |visibility: Visibility| Take(visibility.into());
-        let taken_at_once = |visibility: Visibility| TakeAndAsk(visibility.into());
-        for (said, unsaid, lately, [all, public_only]) in [
+        check(&[
             // A word counts for a day, whatever happens meanwhile.
-            (Some((Public, 0)), None, Nothing, [taken(Public); 2]),
-            (Some((Public, fresh)), None, Nothing, [taken(Public); 2]),
-            (Some((Public, fresh)), Some(1), Unsaid, [taken(Public); 2]),
-            (Some((Private, 0)), None, Nothing, [taken(Private); 2]),
-            (Some((Private, refused)), None, Nothing, [taken(Private); 2]),
+            (Some((Public, 0)), None, Nothing, [take(Public); 2]),
+            (Some((Public, fresh)), None, Nothing, [take(Public); 2]),
+            (Some((Public, fresh)), Some(1), Unsaid, [take(Public); 2]),
+            (Some((Private, 0)), None, Nothing, [take(Private); 2]),
+            (Some((Private, refused)), None, Nothing, [take(Private); 2]),
             // A refusal counts as long only for those whom it does not keep out.
             (
                 Some((Private, refused + 1)),
                 None,
                 Nothing,
-                [taken(Private), Ask],
+                [take(Private), Ask],
             ),
-            (Some((Private, fresh)), None, Nothing, [taken(Private), Ask]),
-            (Some((Private, fresh)), None, Failed, [taken(Private); 2]),
-            (Some((Private, fresh)), None, Unsaid, [taken(Private); 2]),
+            (Some((Private, fresh)), None, Nothing, [take(Private), Ask]),
+            (Some((Private, fresh)), None, Failed, [take(Private); 2]),
+            (Some((Private, fresh)), None, Unsaid, [take(Private); 2]),
             // After it, what is served anyway is served at once, and others wait for what may open it to them.
             (
                 Some((Public, old)),
                 None,
                 Nothing,
-                [taken_at_once(Public); 2],
+                [take_and_ask(Public); 2],
             ),
             (
                 Some((Private, old)),
                 None,
                 Nothing,
-                [taken_at_once(Private), Ask],
+                [take_and_ask(Private), Ask],
             ),
             (
                 Some((Public, overdue - 1)),
                 None,
                 Nothing,
-                [taken_at_once(Public); 2],
+                [take_and_ask(Public); 2],
             ),
             // Not for ever.
             (Some((Public, overdue)), None, Nothing, [Ask; 2]),
@@ -266,39 +284,39 @@ mod tests {
                 Some((Private, overdue)),
                 None,
                 Nothing,
-                [taken_at_once(Private), Ask],
+                [take_and_ask(Private), Ask],
             ),
+        ]);
+    }
+
+    #[test]
+    fn decisions_in_doubt() {
+        use Lately::{Failed, Nothing, Unsaid};
+        use Step::Ask;
+        use Visibility::{Private, Public};
+        let once_public = Step::Take(Verdict::OncePublic);
+        let (old, overdue) = (DAY, 2 * DAY);
+        check(&[
             // The old word holds while the registry cannot be asked, but opens nothing new.
-            (Some((Public, old)), None, Failed, [taken(Public); 2]),
-            (
-                Some((Public, overdue - 1)),
-                None,
-                Failed,
-                [taken(Public); 2],
-            ),
-            (Some((Public, overdue)), None, Failed, [Take(OncePublic); 2]),
-            (Some((Public, old)), Some(1), Failed, [Take(OncePublic); 2]),
-            (Some((Private, overdue)), None, Failed, [taken(Private); 2]),
-            (Some((Private, old)), None, Failed, [taken(Private); 2]),
+            (Some((Public, old)), None, Failed, [take(Public); 2]),
+            (Some((Public, overdue - 1)), None, Failed, [take(Public); 2]),
+            (Some((Public, overdue)), None, Failed, [once_public; 2]),
+            (Some((Public, old)), Some(1), Failed, [once_public; 2]),
+            (Some((Private, overdue)), None, Failed, [take(Private); 2]),
+            (Some((Private, old)), None, Failed, [take(Private); 2]),
             // What is hidden is private; that it was public before makes no difference.
             (Some((Public, old)), Some(MINUTE), Nothing, [Ask; 2]),
             (Some((Public, old)), Some(1), Nothing, [Ask; 2]),
-            (Some((Public, old)), Some(1), Unsaid, [taken(Private); 2]),
-            (Some((Private, old)), Some(1), Unsaid, [taken(Private); 2]),
+            (Some((Public, old)), Some(1), Unsaid, [take(Private); 2]),
+            (Some((Private, old)), Some(1), Unsaid, [take(Private); 2]),
             // Without a word there is nothing for those who may see only what is public.
             (None, None, Nothing, [Ask, Ask]),
-            (None, None, Failed, [taken(Private), Ask]),
-            (None, Some(1), Nothing, [taken(Private), Ask]),
-            (None, Some(MINUTE - 1), Nothing, [taken(Private), Ask]),
-            (None, Some(MINUTE), Nothing, [taken_at_once(Private), Ask]),
-            (None, Some(1), Unsaid, [taken(Private); 2]),
-        ] {
-            let known = finding(said, unsaid);
-            for (reach, step) in [(All, all), (PublicOnly, public_only)] {
-                let found = decide(&known, lately, reach, Timestamp::from_millis(NOW));
-                assert_eq!(found, step, "{known:?} {lately:?} {reach:?}");
-            }
-        }
+            (None, None, Failed, [take(Private), Ask]),
+            (None, Some(1), Nothing, [take(Private), Ask]),
+            (None, Some(MINUTE - 1), Nothing, [take(Private), Ask]),
+            (None, Some(MINUTE), Nothing, [take_and_ask(Private), Ask]),
+            (None, Some(1), Unsaid, [take(Private); 2]),
+        ]);
     }
 
     #[test]
