@@ -248,6 +248,10 @@ fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) ->
         answer.body.message = format!("{subject}: {LOGIN} {problem}");
     }
     answer.body.detail = detail(error);
+    if let (CacheError::Upstream(_), Some(advice)) = (error, &answer.body.detail) {
+        // Many clients show the message alone.
+        answer.body.message = format!("{}; {advice}", answer.body.message);
+    }
     ErrorAnswer {
         retry_after,
         outcome: error.outcome(),
@@ -276,14 +280,27 @@ fn upstream(
         UpstreamError::Refused {
             status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
             ..
-        }
-        | UpstreamError::LoginRefused { .. } => (StatusCode::NOT_FOUND, unknown, None),
+        } => (StatusCode::NOT_FOUND, unknown, None),
+        UpstreamError::LoginRefused { problem, .. } => useless_login(unknown, problem),
         UpstreamError::Refused { .. } | UpstreamError::Protocol { .. } => {
             (StatusCode::BAD_GATEWAY, ErrorCode::Unsupported, None)
         }
         UpstreamError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
         UpstreamError::Forbidden { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::Denied, None),
         UpstreamError::TooLarge { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),
+    }
+}
+
+/// Tells of a login that is of no use. Only where the registry saw it, what it said stands for an absence.
+fn useless_login(
+    unknown: ErrorCode,
+    problem: &LoginProblem,
+) -> (StatusCode, ErrorCode, Option<Duration>) {
+    match problem {
+        LoginProblem::Wrong { .. } => (StatusCode::NOT_FOUND, unknown, None),
+        LoginProblem::Suspended { left } => (StatusCode::BAD_GATEWAY, PASSING, Some(*left)),
+        LoginProblem::Unreadable(_) => (StatusCode::BAD_GATEWAY, PASSING, None),
+        LoginProblem::Withheld(_) => (StatusCode::BAD_GATEWAY, ErrorCode::Denied, None),
     }
 }
 
@@ -336,9 +353,17 @@ fn detail(error: &CacheError) -> Option<String> {
                 "it does not exist there, or needs a login, and none is configured for it".into()
             }
         }),
-        CacheError::Upstream(UpstreamError::LoginRefused { .. }) => Some(
-            "it does not exist there, or needs a login: the configured one is of no use".into(),
-        ),
+        CacheError::Upstream(UpstreamError::LoginRefused { problem, .. }) => Some(match problem {
+            LoginProblem::Wrong { .. } => {
+                "it does not exist there, or needs a login: the configured one is of no use".into()
+            }
+            LoginProblem::Suspended { .. }
+            | LoginProblem::Unreadable(_)
+            | LoginProblem::Withheld(_) => {
+                "it may need a login, and was not asked for with one: the log of larder says more"
+                    .into()
+            }
+        }),
         CacheError::Schema1 => Some(
             "push the image again with a current client, which makes it schema 2 or OCI".into(),
         ),
@@ -384,48 +409,114 @@ mod tests {
         assert!(error.to_string().contains("/var/lib/larder/x"), "the log");
     }
 
-    #[test]
-    fn clients_are_not_told_which_login_is_used() {
-        let login = LoginIdentity::new("file /home/acme/config.json");
-        let refused = |problem| UpstreamError::LoginRefused {
+    const ADVICE: &str =
+        "it may need a login, and was not asked for with one: the log of larder says more";
+
+    fn acme() -> LoginIdentity {
+        LoginIdentity::new("file /home/acme/config.json")
+    }
+
+    fn useless(problem: LoginProblem) -> UpstreamError {
+        UpstreamError::LoginRefused {
             host: "r.io".into(),
-            login: login.clone(),
+            login: acme(),
             problem,
-        };
-        let denied = UpstreamError::Refused {
+        }
+    }
+
+    fn wrong() -> LoginProblem {
+        LoginProblem::Wrong {
+            by: "auth.r.io".into(),
+            words: Some("wrong password".into()),
+        }
+    }
+
+    fn denied(login: Option<LoginIdentity>) -> UpstreamError {
+        UpstreamError::Refused {
             host: "r.io".into(),
             status: StatusCode::FORBIDDEN,
             message: Some("no".into()),
-            login: Some(login.clone()),
+            login,
+        }
+    }
+
+    fn answer(error: UpstreamError) -> ErrorAnswer {
+        let error = RequestError::Cache {
+            subject: "manifest 1 of r.io/a".into(),
+            kind: Kind::Manifest,
+            error: CacheError::Upstream(error),
         };
+        error.answer()
+    }
+
+    #[test]
+    fn clients_are_told_of_logins_and_never_which_is_used() {
         let left = Duration::from_secs(9);
-        let (by, words) = ("auth.r.io".into(), Some("wrong password".into()));
-        for (error, told) in [
-            (denied, "r.io refused with 403 Forbidden: 'no'"),
+        for (error, told, advice) in [
             (
-                refused(LoginProblem::Unreadable("'/home/acme/x' is gone".into())),
-                "the login that is configured for it could not be read",
+                denied(None),
+                "r.io refused with 403 Forbidden: 'no'",
+                "it does not exist there, or needs a login, and none is configured for it",
             ),
             (
-                refused(LoginProblem::Wrong { by, words }),
+                denied(Some(acme())),
+                "r.io refused with 403 Forbidden: 'no'",
+                "it does not exist there, or the login that is configured for it may not read it",
+            ),
+            (
+                useless(wrong()),
                 "the login that is configured for it was refused by auth.r.io: 'wrong password'",
+                "it does not exist there, or needs a login: the configured one is of no use",
             ),
             (
-                refused(LoginProblem::Suspended { left }),
+                useless(LoginProblem::Unreadable("'/home/acme/x' is gone".into())),
+                "the login that is configured for it could not be read",
+                ADVICE,
+            ),
+            (
+                useless(LoginProblem::Suspended { left }),
                 "the login that is configured for it was refused and is not tried again for 9 seconds",
+                ADVICE,
             ),
         ] {
-            let error = RequestError::Cache {
-                subject: "manifest 1 of r.io/a".into(),
-                kind: Kind::Manifest,
-                error: CacheError::Upstream(error),
-            };
-            let answer = error.answer();
-            assert_eq!(answer.status, StatusCode::NOT_FOUND);
-            assert_eq!(answer.body.message, format!("manifest 1 of r.io/a: {told}"));
-            let json = answer.body.to_json();
+            let body = answer(error).body;
+            // Many clients show the message and not the detail.
+            assert_eq!(
+                body.message,
+                format!("manifest 1 of r.io/a: {told}; {advice}")
+            );
+            assert_eq!(body.detail.as_deref(), Some(advice));
+            let json = body.to_json();
             let json = String::from_utf8_lossy(json.as_ref());
             assert!(!json.contains("/home"), "{json}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_registry_said_is_an_absence() {
+        let left = Duration::from_secs(9);
+        let (absent, unknown) = (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown);
+        let failed = StatusCode::BAD_GATEWAY;
+        for (error, expected) in [
+            (denied(None), (absent, unknown, None)),
+            (denied(Some(acme())), (absent, unknown, None)),
+            (useless(wrong()), (absent, unknown, None)),
+            (
+                useless(LoginProblem::Suspended { left }),
+                (failed, PASSING, Some(left)),
+            ),
+            (
+                useless(LoginProblem::Unreadable("it is gone".into())),
+                (failed, PASSING, None),
+            ),
+            (
+                useless(LoginProblem::Withheld("auth.other".into())),
+                (failed, ErrorCode::Denied, None),
+            ),
+        ] {
+            let answer = answer(error);
+            let found = (answer.status, answer.body.code, answer.retry_after);
+            assert_eq!(found, expected, "{}", answer.body.message);
         }
     }
 }

@@ -181,7 +181,7 @@ async fn a_login_that_fails_for_one_repository_fails_no_other() {
         })
         .await;
     gate.open();
-    assert_eq!(one.await.unwrap(), 404);
+    assert_eq!(one.await.unwrap(), 502);
     assert_eq!(two.await.unwrap(), 200);
 }
 

@@ -2,7 +2,7 @@
 
 use larder::upstream::{CredentialSource, SecretSource};
 
-use super::{expect_absence, expect_logins_at_tokens_only, expect_no_secrets, pull, push};
+use super::{expect_absence, expect_logins_at_tokens_only, expect_no_secrets, pull, push, refusal};
 use crate::support::fake::Logins;
 use crate::support::{FakeRegistry, Kind, TestProxy};
 
@@ -54,7 +54,10 @@ async fn docker_hub_login_that_is_wrong_is_left_alone_and_public_images_go_on() 
     }
     push(&registry, "acme/hidden", "1");
     registry.repository("acme/hidden").make_private();
-    expect_absence(&proxy, "acme/hidden", "1").await;
+    let hidden = proxy.get("/v2/acme/hidden/manifests/1").await;
+    assert!(hidden.header("retry-after").is_some());
+    let expected = (502, "TOOMANYREQUESTS".to_owned());
+    assert_eq!(refusal(hidden).await, expected);
     let Logins { right, wrong } = registry.users().logins();
     assert_eq!(right, 0);
     assert!((1..=4).contains(&wrong), "{wrong} wrong logins");

@@ -1,6 +1,6 @@
 //! Registries that people run themselves, and Red Hat's, with logins.
 
-use super::{expect_absence, expect_logins_at_tokens_only, expect_no_secrets, pull, push};
+use super::{expect_absence, expect_logins_at_tokens_only, expect_no_secrets, pull, push, refusal};
 use crate::support::proxy::TestProxyBuilder;
 use crate::support::{FakeRegistry, TestProxy};
 
@@ -84,7 +84,8 @@ async fn gitlab_assumed_login_goes_to_the_host_that_is_listed() {
 
     // The host of the tokens is another one, and not of the same domain: it is asked without the login.
     let proxy = logged_in(&registry, "deploy", "secret").start().await;
-    expect_absence(&proxy, "group/hidden", "1").await;
+    let hidden = proxy.get("/v2/group/hidden/manifests/1").await;
+    assert_eq!(refusal(hidden).await, (502, "DENIED".to_owned()));
     expect_no_secrets(&issuer);
 
     let host = issuer.host();
