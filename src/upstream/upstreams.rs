@@ -1,7 +1,7 @@
 //! All configured upstreams, by name.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -30,7 +30,7 @@ use crate::oci::{UpstreamName, UpstreamPattern};
 /// The upstreams that may be asked. Drop it before the tasks are drained: idle connections are tasks that end with it.
 #[derive(Debug)]
 pub struct Upstreams {
-    named: HashMap<UpstreamName, Arc<Upstream>>,
+    named: HashMap<UpstreamName, Named>,
     patterns: Vec<(UpstreamPattern, Plan)>,
     /// Upstreams that fit a pattern and were asked for.
     fitting: Cache<UpstreamName, Arc<Upstream>>,
@@ -71,6 +71,14 @@ struct Place {
     tls: EndpointTls,
 }
 
+/// An upstream that is configured in full. It is made when it is first asked for: of the built-in ones most never are, and
+/// each has memories of its own.
+#[derive(Debug)]
+struct Named {
+    plan: Plan,
+    made: OnceLock<Arc<Upstream>>,
+}
+
 impl Upstreams {
     /// How many upstreams of patterns have connections and tokens at once. Names come from clients, so there is no end
     /// to them.
@@ -97,8 +105,8 @@ impl Upstreams {
             let (pattern, plan) = maker.plan(entry)?;
             match pattern {
                 UpstreamPattern::Exactly(name) => {
-                    let upstream = maker.upstream(&name, &plan);
-                    named.insert(name, upstream);
+                    let made = OnceLock::new();
+                    named.insert(name, Named { plan, made });
                 }
                 UpstreamPattern::Labels(_) => patterns.push((pattern, plan)),
             }
@@ -117,7 +125,8 @@ impl Upstreams {
 
     /// Returns the upstream with this name, `None` when it is not configured.
     pub fn get(&self, name: &UpstreamName) -> Option<Arc<Upstream>> {
-        if let Some(upstream) = self.named.get(name) {
+        if let Some(Named { plan, made }) = self.named.get(name) {
+            let upstream = made.get_or_init(|| self.maker.upstream(name, plan));
             return Some(upstream.clone());
         }
         let (_, plan) = self
