@@ -178,7 +178,7 @@ impl Authenticator {
                     repeated: 0,
                 })
             }
-            Next::Show(_) => {
+            Next::Show => {
                 self.wire.drain(answer).await;
                 self.take_turn_unless_proven(voice).await;
                 Self::login_of(voice)
@@ -351,7 +351,7 @@ impl Authenticator {
             }
             let login = voice.login.clone().filter(|_| demand.has_basic && is_own);
             let login = login.filter(|login| Proof::of_login(login).is_some());
-            return Ok(login.map(Wanted::Login));
+            return Ok(login.map(|_| Wanted::Login));
         };
         let complaint = challenge.complaint;
         let errand = self.errand(answer, challenge, is_own, ask, voice)?;

@@ -70,8 +70,8 @@ pub(super) struct Shown {
 pub(super) enum Wanted {
     /// A token, which this errand would bring; what was wrong with the one that was shown.
     Token(Box<Errand>, Option<Complaint>),
-    /// A user and a password.
-    Login(Login),
+    /// The login itself.
+    Login,
 }
 
 /// What to do next.
@@ -83,8 +83,8 @@ pub(super) enum Next {
     Repeat,
     /// Get this token and show it.
     Fetch(Box<Errand>),
-    /// Show this login.
-    Show(Login),
+    /// Show the login itself.
+    Show,
     /// Find out whether this login is right.
     Doubt(Login),
 }
@@ -97,11 +97,11 @@ pub(super) fn next(status: StatusCode, wanted: Option<Wanted>, shown: Option<&Sh
     match shown.map(|shown| (&shown.proof, shown)) {
         None => match (status, wanted) {
             (StatusCode::UNAUTHORIZED, Some(Wanted::Token(errand, _))) => Next::Fetch(errand),
-            (StatusCode::UNAUTHORIZED, Some(Wanted::Login(login))) => Next::Show(login),
+            (StatusCode::UNAUTHORIZED, Some(Wanted::Login)) => Next::Show,
             _ => Next::Accept,
         },
         Some((Proof::Token(errand, token), shown)) => match (status, wanted) {
-            (StatusCode::UNAUTHORIZED, Some(Wanted::Login(login))) => Next::Show(login),
+            (StatusCode::UNAUTHORIZED, Some(Wanted::Login)) => Next::Show,
             (StatusCode::UNAUTHORIZED, Some(Wanted::Token(wanted, complaint))) => {
                 after_token(shown, token, wanted == *errand, wanted, complaint)
             }
@@ -275,7 +275,7 @@ mod tests {
     fn what_follows_a_login() {
         let (login, errand) = (login(), Errand::sample("a"));
         let token = Some(Wanted::Token(Box::new(errand.clone()), None));
-        let basic = Some(Wanted::Login(login.clone()));
+        let basic = Some(Wanted::Login);
         let shown = |fetched| {
             Some(Shown {
                 proof: Proof::Login(login.clone()),
@@ -284,7 +284,7 @@ mod tests {
             })
         };
         for (status, wanted, shown, expected) in [
-            (401, basic.clone(), None, Next::Show(login.clone())),
+            (401, basic.clone(), None, Next::Show),
             (403, basic.clone(), None, Next::Accept),
             (200, None, shown(0), Next::Accept),
             (404, None, shown(0), Next::Accept),
