@@ -12,7 +12,7 @@ use thiserror::Error;
 
 pub use outcome::{CacheOutcome, PassReason, StaleReason};
 
-use crate::oci::{ContentRange, Digest, MediaType};
+use crate::oci::{ContentRange, Digest, MediaType, Referrer, Tag};
 use crate::store::{Piece, StoreError};
 
 /// What is known of a manifest without its bytes.
@@ -62,6 +62,28 @@ impl fmt::Debug for BlobAnswer {
             .field("outcome", &self.outcome)
             .finish_non_exhaustive()
     }
+}
+
+/// An answer about the tags of a repository.
+#[derive(Clone, Debug)]
+pub struct TagsAnswer {
+    /// All tags, each once, in the order of their bytes.
+    pub tags: Arc<[Tag]>,
+    /// Where the answer came from.
+    pub outcome: CacheOutcome,
+    /// How long ago the registry last confirmed it, when that is longer than the owner asked for.
+    pub age: Option<Duration>,
+}
+
+/// An answer about what refers to a manifest.
+#[derive(Clone, Debug)]
+pub struct ReferrersAnswer {
+    /// All of it, each once, in the order of the registry.
+    pub referrers: Arc<[Referrer]>,
+    /// Where the answer came from.
+    pub outcome: CacheOutcome,
+    /// How long ago the registry last confirmed it, when that is longer than the owner asked for.
+    pub age: Option<Duration>,
 }
 
 /// The bytes of an answer, as pieces. An error cuts the answer short: whoever reads it must be able to tell.

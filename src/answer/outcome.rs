@@ -15,6 +15,8 @@ pub enum CacheOutcome {
     Revalidated,
     /// It was here, and could not be confirmed.
     Stale(StaleReason),
+    /// It was here, and not fresh any more; larder is offline for the registry. Or it was not here.
+    Offline,
     /// The registry said a short while ago that it has no such thing.
     Negative,
     /// It was handed through and not kept.
@@ -30,6 +32,8 @@ pub enum StaleReason {
     RateLimited,
     /// The registry refused us (401, 403).
     Denied,
+    /// The registry says that there is no such thing any more (404).
+    NotFound,
     /// The registry takes its time; it is still being asked.
     Slow,
 }
@@ -52,7 +56,9 @@ impl CacheOutcome {
             Self::Stale(StaleReason::Unreachable) => "stale_unreachable",
             Self::Stale(StaleReason::RateLimited) => "stale_rate_limited",
             Self::Stale(StaleReason::Denied) => "stale_denied",
+            Self::Stale(StaleReason::NotFound) => "stale_not_found",
             Self::Stale(StaleReason::Slow) => "stale_slow",
+            Self::Offline => "offline",
             Self::Negative => "negative",
             Self::Passed(PassReason::NoSpace) => "passed_no_space",
         }
@@ -68,7 +74,9 @@ impl CacheOutcome {
             Self::Stale(StaleReason::Unreachable) => "larder; hit; detail=stale_unreachable",
             Self::Stale(StaleReason::RateLimited) => "larder; hit; detail=stale_rate_limited",
             Self::Stale(StaleReason::Denied) => "larder; hit; detail=stale_denied",
+            Self::Stale(StaleReason::NotFound) => "larder; hit; detail=stale_not_found",
             Self::Stale(StaleReason::Slow) => "larder; hit; detail=stale_slow",
+            Self::Offline => "larder; hit; detail=offline",
             Self::Negative => "larder; hit; detail=negative",
             Self::Passed(PassReason::NoSpace) => "larder; fwd=miss; detail=passed_no_space",
         }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use super::Settings;
 use super::error::CacheError;
 use super::fill::FillKey;
+use super::freshness::decision::Reach;
+use super::freshness::{self, Policy, Subject};
 use super::negative::NegativeMemory;
-use super::share::ShareRules;
 use super::sight::{Links, View};
 use super::visibility::Visibilities;
 use crate::addressing::{Grant, Origin};
@@ -15,7 +17,7 @@ use crate::oci::{Digest, ManifestView, UpstreamName};
 use crate::runtime::{Clock, Tasks};
 use crate::store::spool::SpoolArea;
 use crate::store::{BlobStore, RecordStore};
-use crate::upstream::{Sample, Upstream, Upstreams};
+use crate::upstream::{Mode, Sample, Upstream, Upstreams};
 
 /// How many sizes are remembered that manifests told.
 const SIZES: u64 = 50_000;
@@ -54,6 +56,8 @@ pub struct Backing {
     pub links: Links,
     /// Who may look at which.
     visibilities: Visibilities,
+    /// For how long what counts.
+    contract: freshness::Settings,
     /// The registries.
     pub upstreams: Upstreams,
     /// What registries do not have.
@@ -73,15 +77,16 @@ pub struct Backing {
 
 impl Backing {
     /// Takes the parts, with nothing remembered.
-    pub fn new(parts: Parts, share: ShareRules) -> Self {
+    pub fn new(parts: Parts, settings: Settings) -> Self {
         Self {
             links: Links::new(parts.records.clone()),
             visibilities: Visibilities::new(
                 parts.records.clone(),
-                share,
+                settings.share,
                 &parts.tasks,
                 &parts.clock,
             ),
+            contract: settings.tags,
             blobs: parts.blobs,
             spools: parts.spools,
             records: parts.records,
@@ -119,6 +124,23 @@ impl Backing {
     ) -> Result<View, CacheError> {
         let upstream = self.upstream(&grant.target().upstream)?;
         self.visibilities.view(&upstream, grant, sample).await
+    }
+
+    /// Returns what holds for something of a repository.
+    pub fn policy(&self, view: &View, subject: Subject<'_>) -> Policy {
+        self.contract
+            .policy(&view.origin, view.visibility(), subject)
+    }
+
+    /// Returns whether the registry of a repository may be asked.
+    ///
+    /// # Errors
+    /// As [`Backing::upstream`].
+    pub fn reach(&self, view: &View) -> Result<Reach, CacheError> {
+        Ok(match self.upstream(&view.origin.upstream)?.mode() {
+            Mode::Online => Reach::Online,
+            Mode::Offline => Reach::Offline,
+        })
     }
 
     /// Remembers the sizes that a manifest tells of what it lists.

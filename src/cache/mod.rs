@@ -10,6 +10,7 @@ pub mod fetch;
 pub mod fill;
 pub mod flight;
 pub mod freshness;
+pub mod history;
 pub mod manifest;
 pub mod negative;
 pub mod pass;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 pub use backing::Parts;
 pub use blob::Blobs;
 pub use error::{CacheError, Word};
+pub use freshness::decision::Demand;
 pub use manifest::Manifests;
 pub use share::{Audience, ShareRule, ShareRules};
 
@@ -50,9 +52,9 @@ pub struct Cache {
 impl Cache {
     /// Puts the cache together.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let backing = Arc::new(Backing::new(parts, settings.share));
+        let backing = Arc::new(Backing::new(parts, settings));
         Self {
-            manifests: Manifests::new(backing.clone(), settings.tags),
+            manifests: Manifests::new(backing.clone()),
             blobs: Blobs::new(backing),
         }
     }

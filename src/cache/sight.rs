@@ -152,6 +152,11 @@ impl View {
         self.key("tag", &[tag.as_str(), class.name()])
     }
 
+    /// Returns where it is recorded where a tag pointed before.
+    pub(super) fn history_key(&self, tag: &Tag, class: VariantClass) -> RecordKey {
+        self.key("history", &[tag.as_str(), class.name()])
+    }
+
     /// Returns where it is recorded whether the repository is public, found out by somebody with this view's login.
     pub(super) fn visibility_key(&self) -> RecordKey {
         self.key("visibility", &[])
@@ -267,6 +272,7 @@ mod tests {
             view("b.io", "b/c").link_key(LinkKind::Blob, &digest),
             view("a.io", "b/c").tag_key(&tag, VariantClass::Index),
             view("a.io", "b/c").tag_key(&tag, VariantClass::Manifest),
+            view("a.io", "b/c").history_key(&tag, VariantClass::Index),
             view("a.io", "b/c").visibility_key(),
             login("user acme").link_key(LinkKind::Blob, &digest),
             login("user acm").link_key(LinkKind::Blob, &digest),
@@ -281,11 +287,11 @@ mod tests {
             format!("link shared anonymous a.io b/c blob {digest}")
         );
         // Whatever the name of a login is, it adds no part to the key.
-        for key in &keys[7..10] {
+        for key in &keys[8..11] {
             assert_eq!(key.parts().count(), 7, "{key}");
         }
         assert_eq!(
-            keys[7].to_string(),
+            keys[8].to_string(),
             format!("link shared 514fb1b64d61a33b a.io b/c blob {digest}")
         );
     }

@@ -1,23 +1,21 @@
 //! What tags point at, and asking the registry whether they still do.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::backing::Backing;
 use super::error::CacheError;
+use super::freshness::decision::{Denial, Failure, Known};
+use super::history::{History, Move};
 use super::remembered::Remembered;
-use super::sight::{View, Visibility};
-use crate::answer::{ManifestHead, StaleReason};
+use super::sight::View;
+use crate::answer::ManifestHead;
 use crate::oci::{Digest, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
 use crate::store::StoreError;
 use crate::telemetry::with_causes;
 use crate::upstream::UpstreamError;
-
-/// How long a client that could be served from the cache waits for the registry's word. Asking goes on behind it.
-pub const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// How many tag records are kept in memory; about 400 bytes each.
 const IN_MEMORY: u64 = 20_000;
@@ -33,6 +31,12 @@ pub struct TagRecord {
     pub size: u64,
     /// When the registry last said so.
     pub confirmed: Timestamp,
+    /// Since when it says so, as far as it was seen.
+    #[serde(default)]
+    pub since: Timestamp,
+    /// What it has said against it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub denial: Option<Denial>,
 }
 
 impl TagRecord {
@@ -48,6 +52,43 @@ impl TagRecord {
             media_type,
             size,
             confirmed: now,
+            since: now,
+            denial: None,
+        }
+    }
+
+    /// Returns the record after the registry confirmed it.
+    #[must_use]
+    pub fn confirmed(&self, now: Timestamp) -> Self {
+        Self {
+            confirmed: now,
+            denial: None,
+            ..self.clone()
+        }
+    }
+
+    /// Returns what its freshness is decided by.
+    pub fn known(&self) -> Known {
+        let mut seed = [0; 8];
+        seed.copy_from_slice(&self.digest.bytes()[..8]);
+        Known {
+            confirmed: self.confirmed,
+            denial: self.denial,
+            seed: u64::from_le_bytes(seed),
+        }
+    }
+
+    /// Returns the time during which it pointed there, as a part of its history.
+    pub fn as_move(&self) -> Move {
+        Move {
+            digest: self.digest,
+            // A record of before there were histories does not say.
+            first_seen: if self.since == Timestamp::default() {
+                self.confirmed
+            } else {
+                self.since
+            },
+            last_seen: self.confirmed,
         }
     }
 
@@ -74,12 +115,21 @@ pub struct TagName {
 
 /// The tags of all repositories.
 #[derive(Debug)]
-pub struct Tags(Remembered<TagRecord>);
+pub struct Tags {
+    records: Remembered<TagRecord>,
+    histories: Remembered<History>,
+}
+
+/// How many histories are kept in memory: they are read when a tag moves, and when somebody asks for them.
+const HISTORIES: u64 = 100;
 
 impl Tags {
     /// Keeps tags in the records of the cache.
     pub fn new(backing: &Backing) -> Self {
-        Self(Remembered::new(backing.records.clone(), IN_MEMORY))
+        Self {
+            records: Remembered::new(backing.records.clone(), IN_MEMORY),
+            histories: Remembered::new(backing.records.clone(), HISTORIES),
+        }
     }
 
     /// Returns what is known of a tag.
@@ -87,119 +137,77 @@ impl Tags {
     /// # Errors
     /// [`StoreError`] when the records could not be read.
     pub async fn find(&self, name: &TagName) -> Result<Option<Arc<TagRecord>>, StoreError> {
-        self.0.read(&name.view.tag_key(&name.tag, name.class)).await
+        self.records
+            .read(&name.view.tag_key(&name.tag, name.class))
+            .await
+    }
+
+    /// Returns where a tag pointed before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the records could not be read.
+    pub async fn history(&self, name: &TagName) -> Result<Option<Arc<History>>, StoreError> {
+        self.histories
+            .read(&name.view.history_key(&name.tag, name.class))
+            .await
     }
 
     /// Remembers what the registry said. What cannot be written down is logged: the answer at hand is right all the same.
     pub async fn remember(&self, name: &TagName, record: TagRecord) {
-        if let Err(error) = self
-            .0
-            .write(name.view.tag_key(&name.tag, name.class), record)
-            .await
-        {
+        let key = name.view.tag_key(&name.tag, name.class);
+        if let Err(error) = self.records.write(key, record).await {
             tracing::warn!(repository.name = %name.view, tag = %name.tag, error = with_causes(&error), "could not write down a tag");
         }
     }
 
-    /// Forgets a tag: the registry no longer has it.
-    pub async fn forget(&self, name: &TagName) {
-        if let Err(error) = self
-            .0
-            .remove(name.view.tag_key(&name.tag, name.class))
-            .await
-        {
+    /// Remembers that a tag points elsewhere now, and where it pointed before.
+    pub async fn moved(&self, name: &TagName, before: &TagRecord, now: TagRecord) {
+        self.ended(name, before).await;
+        self.remember(name, now).await;
+    }
+
+    /// Forgets a tag, which the registry no longer has, but not where it pointed.
+    pub async fn forget(&self, name: &TagName, before: &TagRecord) {
+        self.ended(name, before).await;
+        let key = name.view.tag_key(&name.tag, name.class);
+        if let Err(error) = self.records.remove(key).await {
             tracing::warn!(repository.name = %name.view, tag = %name.tag, error = with_causes(&error), "could not remove a tag");
+        }
+    }
+
+    /// Writes down that a tag points no longer where it did.
+    async fn ended(&self, name: &TagName, before: &TagRecord) {
+        let written = async {
+            let history = self.history(name).await?.unwrap_or_default();
+            let key = name.view.history_key(&name.tag, name.class);
+            let history = history.with(before.as_move());
+            self.histories.write(key, history).await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(repository.name = %name.view, tag = %name.tag, error = with_causes(&error), "could not write down where a tag pointed");
         }
     }
 }
 
-/// For how long after its last confirmation a public tag is served while the registry refuses us. One of a private
-/// repository is not: whoever lost a login is to lose what it opened.
-const DENIED_GRACE: Duration = Duration::from_hours(24);
-
-/// Returns why an old answer goes out after this failure to ask, or `None` when the failure is the answer. The registry
-/// last confirmed the tag `age` ago.
-pub fn stale_reason(
-    error: &CacheError,
-    visibility: Visibility,
-    age: Duration,
-) -> Option<StaleReason> {
+/// Returns in which way a failure did not confirm what is known, or `None` when it says nothing of it.
+pub fn failure_of(error: &CacheError) -> Option<Failure> {
     match error {
-        CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(StaleReason::RateLimited),
+        CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(Failure::RateLimited),
         CacheError::Upstream(
             UpstreamError::Refused { .. } | UpstreamError::LoginRefused { .. },
-        ) => match visibility {
-            Visibility::Public => (age < DENIED_GRACE).then_some(StaleReason::Denied),
-            Visibility::Private => None,
-        },
+        ) => Some(Failure::Said(Denial::Denied)),
         CacheError::Upstream(_)
         | CacheError::WrongContent(_)
         | CacheError::WrongSize { .. }
-        | CacheError::BadManifest(_) => Some(StaleReason::Unreachable),
-        CacheError::TooSlow => Some(StaleReason::Slow),
-        CacheError::ManifestUnknown(_)
-        | CacheError::Private(_)
+        | CacheError::BadManifest(_) => Some(Failure::Unreachable),
+        CacheError::TooSlow => Some(Failure::Slow),
+        CacheError::ManifestUnknown(_) => Some(Failure::Said(Denial::NotFound)),
+        CacheError::Private(_)
         | CacheError::NotConfigured(_)
         | CacheError::BlobUnknown(_)
         | CacheError::Schema1
         | CacheError::Unsatisfiable(_)
         | CacheError::Store(_)
         | CacheError::Stopping => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::StatusCode;
-
-    use super::*;
-    use crate::cache::error::Word;
-    use crate::upstream::{LoginIdentity, LoginProblem, RateLimit};
-
-    #[test]
-    fn when_an_old_answer_goes_out() {
-        use Visibility::{Private, Public};
-        let host = || "r.io".into();
-        let refused = CacheError::Upstream(UpstreamError::Refused {
-            host: host(),
-            status: StatusCode::FORBIDDEN,
-            message: None,
-            login: None,
-        });
-        let useless = CacheError::Upstream(UpstreamError::LoginRefused {
-            host: host(),
-            login: LoginIdentity::new("user acme"),
-            problem: LoginProblem::Unreadable("gone".into()),
-        });
-        let limited = CacheError::Upstream(UpstreamError::RateLimited {
-            host: host(),
-            limit: RateLimit::Pulls,
-            retry_after: Duration::from_secs(1),
-        });
-        let broken = CacheError::Upstream(UpstreamError::Unavailable {
-            host: host(),
-            status: StatusCode::BAD_GATEWAY,
-        });
-        let gone = CacheError::ManifestUnknown(Word::Given);
-        let (short, day) = (Duration::ZERO, DENIED_GRACE);
-        let almost = day.saturating_sub(Duration::from_millis(1));
-        for (error, visibility, age, reason) in [
-            (&refused, Public, short, Some(StaleReason::Denied)),
-            (&refused, Public, almost, Some(StaleReason::Denied)),
-            (&refused, Public, day, None),
-            (&refused, Private, short, None),
-            (&useless, Public, short, Some(StaleReason::Denied)),
-            (&useless, Private, short, None),
-            (&limited, Public, day, Some(StaleReason::RateLimited)),
-            (&limited, Private, day, Some(StaleReason::RateLimited)),
-            (&broken, Public, day, Some(StaleReason::Unreachable)),
-            (&broken, Private, day, Some(StaleReason::Unreachable)),
-            (&CacheError::TooSlow, Private, day, Some(StaleReason::Slow)),
-            (&gone, Public, short, None),
-            (&gone, Private, short, None),
-        ] {
-            let found = stale_reason(error, visibility, age);
-            assert_eq!(found, reason, "{error} {visibility:?} {age:?}");
-        }
     }
 }

@@ -157,6 +157,7 @@ fn exit_of(error: &UpstreamError) -> Exit {
         UpstreamError::Unreachable { .. }
         | UpstreamError::TimedOut { .. }
         | UpstreamError::Resting { .. }
+        | UpstreamError::Offline { .. }
         | UpstreamError::Unavailable { .. } => Exit::NoRegistry,
         UpstreamError::LoginRefused { .. } => Exit::LoginRefused,
         UpstreamError::Refused { status, .. }
@@ -213,6 +214,9 @@ fn upstream_hint(upstream: &UpstreamName, error: &UpstreamError) -> Option<Strin
         )),
         UpstreamError::LoginRefused { .. } => Some(format!(
             "check the login, which is configured with credentials in {entry}"
+        )),
+        UpstreamError::Offline { .. } => Some(format!(
+            "the configuration says so, with offline in {entry} or in [server]"
         )),
         UpstreamError::Refused { .. }
         | UpstreamError::Resting { .. }

@@ -14,7 +14,7 @@ use super::surroundings::Surroundings;
 use super::upstreams::{self, Upstream};
 use super::values::DefaultUpstream;
 use crate::addressing::UpstreamRule;
-use crate::cache::freshness::{self, Freshness};
+use crate::cache::freshness::{self, Keys, UpstreamContract};
 use crate::oci::UpstreamName;
 use crate::store::disk;
 use crate::{addressing, cache, server, upstream};
@@ -54,7 +54,11 @@ pub(super) fn resolve(
     }
     let default = default_upstream(written.server.default_upstream, &upstreams, faults);
     let settings = Settings {
-        server: server::Settings { listen },
+        server: server::Settings {
+            listen,
+            refresh_from: Vec::new(),
+            catalog: server::CatalogAudience::default(),
+        },
         metrics_listen,
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
@@ -72,6 +76,7 @@ pub(super) fn resolve(
                 endpoints: upstream.endpoints,
                 credentials: upstream.credentials,
                 token_hosts: upstream.token_hosts,
+                mode: upstream::Mode::default(),
             })
             .collect(),
         egress: egress::egress(surroundings, faults),
@@ -204,12 +209,20 @@ fn absolute(path: PathBuf) -> PathBuf {
 }
 
 fn tags(keys: TagKeys, upstreams: &[Upstream]) -> freshness::Settings {
-    let own = |upstream: &Upstream| Some((upstream.pattern.clone(), upstream.freshness?));
+    let own = |upstream: &Upstream| UpstreamContract {
+        upstreams: upstream.pattern.clone(),
+        rules: Vec::new(),
+        keys: Keys {
+            freshness: upstream.freshness,
+            ..Keys::default()
+        },
+    };
     freshness::Settings {
-        freshness: keys
-            .freshness
-            .map_or_else(Freshness::default, |freshness| freshness.value),
-        per_upstream: upstreams.iter().filter_map(own).collect(),
+        keys: Keys {
+            freshness: keys.freshness.map(|freshness| freshness.value),
+            ..Keys::default()
+        },
+        upstreams: upstreams.iter().map(own).collect(),
     }
 }
 

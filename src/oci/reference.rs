@@ -20,6 +20,16 @@ impl Tag {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the tag under which clients list what refers to a manifest where its registry does not do it
+    /// (distribution-spec, "Referrers Tag Schema").
+    pub fn of_referrers(subject: &Digest) -> Self {
+        /// How much of the digits goes into the tag.
+        const DIGITS: usize = 64;
+        let mut digits = subject.hex();
+        digits.truncate(DIGITS);
+        Self(format!("{}-{digits}", subject.algorithm()).into())
+    }
 }
 
 impl FromStr for Tag {

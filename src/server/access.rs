@@ -7,8 +7,11 @@
 use std::net::SocketAddr;
 
 use http::HeaderMap;
+use http::header::CACHE_CONTROL;
+use ipnet::IpNet;
 
 use crate::addressing::{Action, Caller, Grant, Place, Target};
+use crate::cache::Demand;
 
 /// Headers by which proxies say that they ask for somebody else, besides those that begin with [`FORWARDED`].
 const PROXIED: &[&str] = &[
@@ -31,6 +34,25 @@ pub fn caller(client: SocketAddr, headers: &HeaderMap) -> Caller {
     } else {
         Place::Elsewhere
     })
+}
+
+/// Finds out how fresh an answer has to be: whoever is on this machine or in one of these networks may say, by
+/// `Cache-Control: no-cache`, that the registry is to be asked now (RFC 9111, section 5.2.1.4). Of others that is not
+/// taken: it would spend what the registry allows.
+pub fn demand(client: SocketAddr, headers: &HeaderMap, networks: &[IpNet]) -> Demand {
+    let mut values = headers.get_all(CACHE_CONTROL).iter();
+    let wants_now = values.any(|value| value.to_str().is_ok_and(says_no_cache));
+    if !wants_now || is_proxied(headers) {
+        return Demand::Usual;
+    }
+    let address = client.ip().to_canonical();
+    let may = address.is_loopback() || networks.iter().any(|network| network.contains(&address));
+    if may { Demand::Now } else { Demand::Usual }
+}
+
+fn says_no_cache(value: &str) -> bool {
+    let mut directives = value.split(',').map(str::trim);
+    directives.any(|directive| directive.eq_ignore_ascii_case("no-cache"))
 }
 
 /// Decides about a request: everyone may pull.
@@ -81,6 +103,73 @@ mod tests {
                 let found = caller(client.parse().unwrap(), &headers);
                 assert_eq!(found, Caller::Anonymous(place), "{client} {header}");
             }
+        }
+    }
+
+    #[test]
+    fn who_may_have_the_registry_asked_now() {
+        let networks = [
+            "10.0.0.0/8".parse().unwrap(),
+            "2001:db8::/32".parse().unwrap(),
+        ];
+        for (client, lines, demand) in [
+            (
+                "127.0.0.1:1",
+                vec![("cache-control", "no-cache")],
+                Demand::Now,
+            ),
+            (
+                "[::1]:1",
+                vec![("cache-control", "max-age=0, No-Cache")],
+                Demand::Now,
+            ),
+            (
+                "10.1.2.3:1",
+                vec![("cache-control", "no-store"), ("cache-control", "no-cache")],
+                Demand::Now,
+            ),
+            (
+                "[::ffff:10.1.2.3]:1",
+                vec![("cache-control", "no-cache")],
+                Demand::Now,
+            ),
+            (
+                "[2001:db8::7]:1",
+                vec![("cache-control", "no-cache")],
+                Demand::Now,
+            ),
+            (
+                "192.0.2.1:1",
+                vec![("cache-control", "no-cache")],
+                Demand::Usual,
+            ),
+            (
+                "[::ffff:192.0.2.1]:1",
+                vec![("cache-control", "no-cache")],
+                Demand::Usual,
+            ),
+            (
+                "127.0.0.1:1",
+                vec![("cache-control", "no-cached")],
+                Demand::Usual,
+            ),
+            ("127.0.0.1:1", vec![], Demand::Usual),
+            (
+                "127.0.0.1:1",
+                vec![
+                    ("cache-control", "no-cache"),
+                    ("x-forwarded-for", "127.0.0.1"),
+                ],
+                Demand::Usual,
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &lines {
+                let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+                headers.append(name, value.parse().unwrap());
+            }
+            let found = super::demand(client.parse().unwrap(), &headers, &networks);
+            assert_eq!(found, demand, "{client} {lines:?}");
         }
     }
 }

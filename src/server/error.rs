@@ -285,6 +285,7 @@ fn upstream(
         UpstreamError::Refused { .. } | UpstreamError::Protocol { .. } => {
             (StatusCode::BAD_GATEWAY, ErrorCode::Unsupported, None)
         }
+        UpstreamError::Offline { .. } => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Denied, None),
         UpstreamError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
         UpstreamError::Forbidden { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::Denied, None),
         UpstreamError::TooLarge { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::header::VIA;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use ipnet::IpNet;
 
 use super::body::{Reads, ResponseBody};
 use super::error::RequestError;
@@ -12,9 +13,9 @@ use super::metrics::Metrics;
 use super::pull::{self, Conditions};
 use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
-use super::{access, respond};
+use super::{CatalogAudience, access, respond};
 use crate::addressing::{Addressing, Asked, Caller, Granted};
-use crate::cache::Cache;
+use crate::cache::{Cache, Demand};
 use crate::oci::Reference;
 use crate::runtime::InstanceId;
 use crate::telemetry::with_causes;
@@ -31,6 +32,10 @@ const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 /// What answering needs.
 #[derive(Debug)]
 pub struct Context {
+    /// From where, beside this machine, clients may say that the registry is to be asked now.
+    pub refresh_from: Vec<IpNet>,
+    /// Who may see which repositories are here.
+    pub catalog: CatalogAudience,
     /// Where names lead.
     pub addressing: Addressing,
     /// The content of other registries.
@@ -51,8 +56,7 @@ pub async fn handle<B>(
 ) -> Response<ResponseBody> {
     let mut log = RequestLog::begin(request.method().clone(), client, context.metrics.clone());
     let (parts, _body) = request.into_parts();
-    let caller = access::caller(client, &parts.headers);
-    let answered = answer(&context, &parts, caller, log.subject()).await;
+    let answered = answer(&context, &parts, client, log.subject()).await;
     let mut response = match answered {
         Ok(response) => {
             log.answered(response.status(), None);
@@ -74,16 +78,17 @@ pub async fn handle<B>(
 async fn answer(
     context: &Context,
     parts: &http::request::Parts,
-    caller: Caller,
+    client: SocketAddr,
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
     check_limits(parts)?;
     check_circle(context, &parts.headers)?;
     let located = Located::parse(parts.uri.path(), parts.uri.query())?;
     let request = Asking {
+        demand: access::demand(client, &parts.headers, &context.refresh_from),
+        caller: access::caller(client, &parts.headers),
         parts,
         located: &located,
-        caller,
     };
     dispatch(context, &request, subject).await
 }
@@ -93,6 +98,7 @@ struct Asking<'a> {
     parts: &'a http::request::Parts,
     located: &'a Located,
     caller: Caller,
+    demand: Demand,
 }
 
 async fn dispatch(
@@ -105,6 +111,7 @@ async fn dispatch(
         method,
         version: parts.version,
         headers: &parts.headers,
+        demand: asking.demand,
     };
     match &asking.located.route {
         Route::ApiVersion => {

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -31,10 +32,24 @@ use crate::runtime::executor::HyperExecutor;
 use crate::runtime::{InstanceId, Tasks};
 
 /// What the configuration says of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Where the registry API is served.
     pub listen: SocketAddr,
+    /// From where, beside this machine, clients may say that the registry is to be asked now.
+    pub refresh_from: Vec<IpNet>,
+    /// Who may see which repositories are here.
+    pub catalog: CatalogAudience,
+}
+
+/// Who may see which repositories are here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CatalogAudience {
+    /// Clients on this machine.
+    #[default]
+    ThisMachine,
+    /// Everyone; those that are private and not shared are left out.
+    Everyone,
 }
 
 /// What a server answers with.
@@ -100,6 +115,8 @@ impl Server {
             listener,
             connections,
             context: Arc::new(Context {
+                refresh_from: settings.refresh_from,
+                catalog: settings.catalog,
                 addressing,
                 cache,
                 reads,

@@ -9,6 +9,7 @@ use super::handle::Context;
 use super::request_log::Subject;
 use super::respond;
 use crate::addressing::{Grant, Origin};
+use crate::cache::Demand;
 use crate::oci::{Accept, ByteRange, Digest, EntityTags, Reference};
 
 /// What a request to read says besides its path.
@@ -20,6 +21,8 @@ pub struct Conditions<'a> {
     pub version: Version,
     /// The headers.
     pub headers: &'a HeaderMap,
+    /// How fresh the answer has to be.
+    pub demand: Demand,
 }
 
 /// Answers for a manifest.
@@ -35,9 +38,10 @@ pub async fn manifest(
 ) -> Result<Response<ResponseBody>, RequestError> {
     let accept = Accept::parse(conditions.values(&ACCEPT));
     let manifests = &context.cache.manifests;
+    let demand = conditions.demand;
     let answer = match *conditions.method {
-        Method::HEAD => manifests.head(grant, reference, &accept).await,
-        _ => manifests.get(grant, reference, &accept).await,
+        Method::HEAD => manifests.head(grant, reference, &accept, demand).await,
+        _ => manifests.get(grant, reference, &accept, demand).await,
     };
     let answer = answer.map_err(|error| RequestError::Cache {
         subject: format!("manifest {reference} of {}", grant.target()),
@@ -183,6 +187,7 @@ mod tests {
                 method: &Method::GET,
                 version: Version::HTTP_11,
                 headers: &headers,
+                demand: Demand::Usual,
             };
             let found = (
                 conditions.range(&digest),

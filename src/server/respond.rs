@@ -130,12 +130,14 @@ fn warning(outcome: CacheOutcome) -> Option<&'static str> {
             StaleReason::Unreachable => "299 - \"stale: the registry could not be asked\"",
             StaleReason::RateLimited => "299 - \"stale: the registry asked to slow down\"",
             StaleReason::Denied => "299 - \"stale: the registry refused to answer\"",
+            StaleReason::NotFound => "299 - \"stale: the registry does not have it any more\"",
             StaleReason::Slow => "299 - \"stale: the registry has not answered yet\"",
         }),
         CacheOutcome::Hit
         | CacheOutcome::Miss
         | CacheOutcome::Joined
         | CacheOutcome::Revalidated
+        | CacheOutcome::Offline
         | CacheOutcome::Negative
         | CacheOutcome::Passed(_) => None,
     }

@@ -91,6 +91,12 @@ pub enum UpstreamError {
         /// Its answer.
         status: StatusCode,
     },
+    /// The operator said that it is not to be asked.
+    #[error("{upstream} is not asked: larder is offline for it")]
+    Offline {
+        /// Which upstream, or which host of it.
+        upstream: Arc<str>,
+    },
     /// Too many of our own requests to this upstream are waiting.
     #[error("too many requests to {upstream} are waiting here")]
     Overloaded {
@@ -207,6 +213,7 @@ impl UpstreamError {
             | Self::Refused { .. }
             | Self::LoginRefused { .. }
             | Self::Resting { .. }
+            | Self::Offline { .. }
             | Self::Overloaded { .. }
             | Self::Forbidden { .. }
             | Self::Protocol { .. }

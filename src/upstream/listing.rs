@@ -14,9 +14,11 @@ use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::redirect;
-use super::request::Ask;
+use super::request::{Ask, Sought};
 use super::resume::BlobTransfer;
-use crate::oci::{Digest, MediaType, RepositoryName, Tag, UpstreamName, Verifier, next_page};
+use crate::oci::{
+    Digest, MediaType, Referrer, RepositoryName, Tag, UpstreamName, Verifier, next_page,
+};
 
 /// The most pages of tags. With a thousand tags a page, no repository comes near.
 const MAX_PAGES: usize = 10_000;
@@ -58,27 +60,15 @@ impl Cursor {
     }
 }
 
-/// A manifest that says that it is about another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Referrer {
-    /// Its digest.
-    pub digest: Digest,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its type.
-    pub media_type: Option<MediaType>,
-    /// What it is: a signature, a list of parts.
-    pub artifact_type: Option<MediaType>,
-}
-
 /// Asks one endpoint for a page of tags.
 pub(super) async fn tags(
     endpoint: &Arc<Endpoint>,
-    repository: &RepositoryName,
+    sought: Sought<'_>,
     after: Option<&Cursor>,
 ) -> Result<Option<TagsPage>, UpstreamError> {
+    let repository = sought.repository;
     let (query, pages) = after.map_or((FIRST_PAGE, 1), |cursor| (&*cursor.query, cursor.pages + 1));
-    let ask = Ask::list(repository, TAGS, query, "application/json");
+    let ask = Ask::list(repository, TAGS, query, "application/json").by(sought.as_whom);
     let answer = endpoint.request(&ask).await?;
     match answer.status() {
         StatusCode::OK => {}
@@ -134,14 +124,15 @@ fn read_tags(body: &[u8], repository: &RepositoryName) -> Result<Vec<Tag>, serde
 /// Asks one endpoint for all that refers to a manifest. `None` when it does not know, or does not have the question.
 pub(super) async fn referrers(
     endpoint: &Endpoint,
-    repository: &RepositoryName,
+    sought: Sought<'_>,
     digest: &Digest,
 ) -> Result<Option<Vec<Referrer>>, UpstreamError> {
+    let repository = sought.repository;
     let list = format!("referrers/{digest}");
     let (mut found, mut size) = (Vec::new(), 0);
     let mut query: Arc<str> = "".into();
     for _ in 0..MAX_REFERRERS_PAGES {
-        let ask = Ask::list(repository, &list, &query, MediaType::OCI_INDEX);
+        let ask = Ask::list(repository, &list, &query, MediaType::OCI_INDEX).by(sought.as_whom);
         let answer = match endpoint.request(&ask).await {
             // What some say to a question that they do not have.
             Err(UpstreamError::Refused { status, .. }) if status == StatusCode::BAD_REQUEST => {
@@ -169,15 +160,6 @@ pub(super) async fn referrers(
     Err(UpstreamError::protocol(endpoint.url().site().name(), fault))
 }
 
-/// Returns the tag under which clients list what refers to a manifest where the registry does not do it
-/// (distribution-spec, "Referrers Tag Schema").
-pub(super) fn referrers_tag(digest: &Digest) -> Tag {
-    let hex: String = digest.hex().chars().take(64).collect();
-    format!("{}-{hex}", digest.algorithm())
-        .parse()
-        .expect("an algorithm and 64 digits are a tag")
-}
-
 /// Reads what that tag leads to. Anything but an index lists nothing.
 pub(super) fn tagged_referrers(manifest: &[u8]) -> Vec<Referrer> {
     read_referrers(manifest).unwrap_or_default()
@@ -188,29 +170,11 @@ struct ReferrersDocument {
     manifests: Option<Vec<Value>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ReferrerEntry {
-    digest: Digest,
-    size: u64,
-    media_type: Option<String>,
-    artifact_type: Option<String>,
-}
-
 /// Reads an index of referrers, without the entries that make no sense. `None` when it is no index.
 fn read_referrers(body: &[u8]) -> Option<Vec<Referrer>> {
     let document: ReferrersDocument = serde_json::from_slice(body).ok()?;
     let entries = document.manifests?.into_iter();
-    let kind = |text: Option<String>| text.as_deref().and_then(MediaType::parse);
-    let read = |entry| {
-        let entry: ReferrerEntry = serde_json::from_value(entry).ok()?;
-        Some(Referrer {
-            digest: entry.digest,
-            size: entry.size,
-            media_type: kind(entry.media_type),
-            artifact_type: kind(entry.artifact_type),
-        })
-    };
+    let read = |entry| serde_json::from_value(entry).ok();
     Some(entries.filter_map(read).collect())
 }
 

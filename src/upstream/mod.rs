@@ -19,6 +19,7 @@ pub mod registry;
 pub mod resume;
 pub mod retry;
 pub mod settings;
+pub mod switch;
 pub mod tls;
 pub mod upstreams;
 
@@ -53,7 +54,7 @@ pub use egress::{EgressError, Traffic};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};
 pub use error::{LoginProblem, Phase, RateLimit, TrustRule, UpstreamError};
 pub use health::CircuitLimits;
-pub use listing::{Cursor, Referrer, TagsPage};
+pub use listing::{Cursor, TagsPage};
 pub use metrics::Metrics;
 pub use openness::{Openness, Sample};
 pub use quota::Quota;
@@ -65,5 +66,6 @@ pub use settings::{
     ApiPath, ClientCertificate, Egress, EndpointScope, EndpointSettings, Limits, Parts, Settings,
     TlsSettings,
 };
+pub use switch::{Mode, Switch};
 pub use tls::TlsError;
 pub use upstreams::{SetupError, Upstreams};

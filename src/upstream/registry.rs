@@ -6,18 +6,21 @@ use bytes::Bytes;
 use http::Method;
 
 use super::blob;
-use super::budget::{Budget, Work};
+use super::budget::{Budget, Permit, Work};
 use super::credentials::LoginIdentity;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
-use super::listing::{self, Cursor, Referrer, TagsPage};
+use super::listing::{self, Cursor, TagsPage};
 use super::manifest;
 use super::openness::{self, Openness, Sample};
 use super::quota::{self, Quota};
 use super::request::{Ask, Sought};
 use super::resume::{BlobTransfer, Source};
 use super::settings::{EndpointScope, Limits};
-use crate::oci::{Digest, MediaType, Reference, RepositoryName, UpstreamName, VariantClass};
+use super::switch::{Mode, Switch};
+use crate::oci::{
+    Digest, MediaType, Reference, Referrer, RepositoryName, Tag, UpstreamName, VariantClass,
+};
 use crate::telemetry::with_causes;
 
 /// One registry that we pull from.
@@ -27,6 +30,7 @@ pub struct Upstream {
     /// At least one, in the order in which they are asked.
     endpoints: Vec<Arc<Endpoint>>,
     budget: Budget,
+    switch: Arc<Switch>,
 }
 
 /// A manifest as the registry sent it. Nothing is verified.
@@ -92,17 +96,28 @@ impl TransferRange {
 
 impl Upstream {
     /// Makes an upstream of its endpoints, at least one.
-    pub(super) fn new(name: UpstreamName, endpoints: Vec<Arc<Endpoint>>, limits: &Limits) -> Self {
+    pub(super) fn new(
+        name: UpstreamName,
+        endpoints: Vec<Arc<Endpoint>>,
+        switch: Arc<Switch>,
+        limits: &Limits,
+    ) -> Self {
         Self {
             budget: Budget::new(name.clone(), limits),
             name,
             endpoints,
+            switch,
         }
     }
 
     /// Returns the name of the upstream.
     pub fn name(&self) -> &UpstreamName {
         &self.name
+    }
+
+    /// Returns whether it may be asked. While it may not, every question fails with [`UpstreamError::Offline`].
+    pub fn mode(&self) -> Mode {
+        self.switch.mode()
     }
 
     /// Returns the addresses of the endpoints, in order, for people to read.
@@ -137,7 +152,7 @@ impl Upstream {
         repository: &RepositoryName,
         sample: Sample<'_>,
     ) -> Result<Openness, UpstreamError> {
-        let _permit = self.budget.admit(Work::Question).await?;
+        let _permit = self.admit(Work::Question).await?;
         let last = self
             .endpoints
             .last()
@@ -151,7 +166,7 @@ impl Upstream {
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
     pub async fn quota(&self) -> Result<Option<(Option<LoginIdentity>, Quota)>, UpstreamError> {
-        let _permit = self.budget.admit(Work::Question).await?;
+        let _permit = self.admit(Work::Question).await?;
         let repository = quota::SAMPLE.parse().expect("the sample is a repository");
         let tag = Reference::Tag("latest".parse().expect("'latest' is a tag"));
         let ask = Ask::manifest(Method::HEAD, &repository, &tag, VariantClass::Index);
@@ -175,7 +190,7 @@ impl Upstream {
         class: VariantClass,
     ) -> Result<Option<FetchedManifest>, UpstreamError> {
         let sought = sought.into();
-        let _permit = self.budget.admit(Work::Question).await?;
+        let _permit = self.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
             manifest::fetch(endpoint, sought, reference, class)
         })
@@ -194,7 +209,7 @@ impl Upstream {
         known: &Digest,
     ) -> Result<Option<Fetched>, UpstreamError> {
         let sought = sought.into();
-        let _permit = self.budget.admit(Work::Question).await?;
+        let _permit = self.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
             manifest::renew(endpoint, sought, reference, class, known)
         })
@@ -212,7 +227,7 @@ impl Upstream {
         class: VariantClass,
     ) -> Result<Option<ManifestHead>, UpstreamError> {
         let sought = sought.into();
-        let _permit = self.budget.admit(Work::Question).await?;
+        let _permit = self.admit(Work::Question).await?;
         self.in_order(scope_of(reference), |endpoint| {
             manifest::head(endpoint, sought, reference, class)
         })
@@ -229,7 +244,7 @@ impl Upstream {
         digest: &Digest,
     ) -> Result<Option<BlobHead>, UpstreamError> {
         let sought = sought.into();
-        let _permit = self.budget.admit(Work::Question).await?;
+        let _permit = self.admit(Work::Question).await?;
         self.in_order(EndpointScope::Digests, |endpoint| {
             blob::head(endpoint, sought, digest)
         })
@@ -274,22 +289,23 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint; of the one that gave the first page, for all others.
-    pub async fn tags(
+    pub async fn tags<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         after: Option<&Cursor>,
     ) -> Result<Option<TagsPage>, UpstreamError> {
-        let _permit = self.budget.admit(Work::Question).await?;
+        let sought = sought.into();
+        let _permit = self.admit(Work::Question).await?;
         match after {
             None => {
                 self.in_order(EndpointScope::Everything, |endpoint| {
-                    listing::tags(endpoint, repository, None)
+                    listing::tags(endpoint, sought, None)
                 })
                 .await
             }
             Some(cursor) => {
                 let endpoint = cursor.endpoint();
-                let attempt = || listing::tags(endpoint, repository, Some(cursor));
+                let attempt = || listing::tags(endpoint, sought, Some(cursor));
                 endpoint.limits().retry.run(attempt).await
             }
         }
@@ -300,22 +316,23 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.
-    pub async fn referrers(
+    pub async fn referrers<'a>(
         &self,
-        repository: &RepositoryName,
+        sought: impl Into<Sought<'a>>,
         digest: &Digest,
     ) -> Result<Vec<Referrer>, UpstreamError> {
+        let sought = sought.into();
         {
-            let _permit = self.budget.admit(Work::Question).await?;
+            let _permit = self.admit(Work::Question).await?;
             let asked = self.in_order(EndpointScope::Everything, |endpoint| {
-                listing::referrers(endpoint, repository, digest)
+                listing::referrers(endpoint, sought, digest)
             });
             if let Some(referrers) = asked.await? {
                 return Ok(referrers);
             }
         }
-        let tag = Reference::Tag(listing::referrers_tag(digest));
-        let found = self.get_manifest(repository, &tag, VariantClass::Index);
+        let tag = Reference::Tag(Tag::of_referrers(digest));
+        let found = self.get_manifest(sought, &tag, VariantClass::Index);
         Ok(found.await?.map_or_else(Vec::new, |manifest| {
             listing::tagged_referrers(&manifest.bytes)
         }))
@@ -350,7 +367,7 @@ impl Upstream {
         range: TransferRange,
         known_total: Option<u64>,
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
-        let permit = self.budget.admit(work).await?;
+        let permit = self.admit(work).await?;
         let TransferRange { start, end } = range;
         let ask = Ask::blob(Method::GET, sought.repository, digest)
             .by(sought.as_whom)
@@ -375,6 +392,15 @@ impl Upstream {
             };
             BlobTransfer::new(source, opening, range)
         }))
+    }
+
+    /// Lets a request through when there is room for it, unless nothing is to be asked.
+    async fn admit(&self, work: Work) -> Result<Permit, UpstreamError> {
+        if self.mode() == Mode::Offline {
+            let upstream = self.name.as_str().into();
+            return Err(UpstreamError::Offline { upstream });
+        }
+        self.budget.admit(work).await
     }
 
     /// Asks the endpoints in order that answer what needs this scope. What is not found or not to be had at one is asked

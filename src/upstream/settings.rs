@@ -10,6 +10,7 @@ use super::endpoint_url::EndpointUrl;
 use super::health::CircuitLimits;
 use super::metrics::Metrics;
 use super::retry::Schedule;
+use super::switch::Mode;
 use crate::oci::UpstreamPattern;
 use crate::runtime::{Clock, InstanceId, Tasks};
 
@@ -26,6 +27,8 @@ pub struct Settings {
     /// Hosts, `host` or `host:port`, whose token services are given the logins, beside those of the registry's own
     /// domain.
     pub token_hosts: Vec<Arc<str>>,
+    /// Whether it is asked when larder starts.
+    pub mode: Mode,
 }
 
 impl Settings {
@@ -36,6 +39,7 @@ impl Settings {
             endpoints,
             credentials: Vec::new(),
             token_hosts: Vec::new(),
+            mode: Mode::default(),
         }
     }
 }

@@ -21,6 +21,7 @@ use super::registry::Upstream;
 use super::resolve::Resolver;
 use super::scheme::Fallback;
 use super::settings::{EndpointScope, EndpointSettings, Parts, Settings};
+use super::switch::Switch;
 use super::tls::{EndpointTls, TlsError, client_config, proxy_config};
 use super::transport::Exits;
 use super::trust::Trust;
@@ -58,6 +59,7 @@ pub enum SetupError {
 #[derive(Clone, Debug)]
 struct Plan {
     metrics: UpstreamMetrics,
+    switch: Arc<Switch>,
     /// When empty: at the name of the upstream.
     places: Vec<Place>,
     credentials: Vec<CredentialSettings>,
@@ -136,6 +138,20 @@ impl Upstreams {
         let make = || self.maker.upstream(name, plan);
         Some(self.fitting.get_with_by_ref(name, make))
     }
+
+    /// Returns the switch of an upstream as it is configured, by its name or pattern; `None` when nothing is configured
+    /// under it.
+    pub fn switch(&self, pattern: &UpstreamPattern) -> Option<Arc<Switch>> {
+        let plan = match pattern {
+            UpstreamPattern::Exactly(name) => self.named.get(name).map(|named| &named.plan),
+            UpstreamPattern::Labels(_) => {
+                let mut patterns = self.patterns.iter();
+                let found = patterns.find(|(known, _)| known == pattern);
+                found.map(|(_, plan)| plan)
+            }
+        };
+        plan.map(|plan| plan.switch.clone())
+    }
 }
 
 /// What all upstreams have in common.
@@ -161,6 +177,7 @@ impl Maker {
         });
         let plan = Plan {
             metrics: self.parts.metrics.of(&settings.pattern.to_string()),
+            switch: Arc::new(Switch::new(settings.mode, self.parts.clock.now())),
             places: places.collect::<Result<_, TlsError>>()?,
             credentials: settings.credentials,
             token_hosts: settings.token_hosts,
@@ -196,10 +213,16 @@ impl Maker {
             };
             let keyring = Keyring::new(credentials, &server, self.helpers.clone(), watch);
             let rules = (token_hosts.clone(), trust.clone());
-            Arc::new(self.endpoint(place, keyring, rules, plan.metrics.clone()))
+            Arc::new(self.endpoint(place, keyring, rules, plan))
         });
         let limits = &self.parts.limits;
-        Arc::new(Upstream::new(name.clone(), endpoints.collect(), limits))
+        let switch = plan.switch.clone();
+        Arc::new(Upstream::new(
+            name.clone(),
+            endpoints.collect(),
+            switch,
+            limits,
+        ))
     }
 
     fn endpoint(
@@ -207,7 +230,7 @@ impl Maker {
         place: Place,
         keyring: Keyring,
         (token_hosts, trust): (TokenHosts, Trust),
-        metrics: UpstreamMetrics,
+        plan: &Plan,
     ) -> Endpoint {
         let Parts {
             limits,
@@ -228,9 +251,10 @@ impl Maker {
             trust,
             limits: limits.clone(),
             clock: clock.clone(),
-            health: Health::new(limits.circuit, metrics.resting()),
+            health: Health::new(limits.circuit, plan.metrics.resting()),
             gates: Gates::new(),
-            metrics,
+            metrics: plan.metrics.clone(),
+            switch: plan.switch.clone(),
             instance: *instance,
         };
         Endpoint::new(place.settings, keyring, token_hosts, wire, tasks.clone())

@@ -2,6 +2,7 @@
 //! and redirects are decided elsewhere.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,7 @@ use super::redirect;
 use super::refusal;
 use super::retry;
 use super::settings::Limits;
+use super::switch::{Mode, Switch};
 use super::transport::Via;
 use super::trust::{Hop, Trust, shown};
 use crate::runtime::{Clock, InstanceId};
@@ -39,6 +41,7 @@ pub(super) struct Wire {
     pub(super) health: Health,
     pub(super) gates: Gates,
     pub(super) metrics: UpstreamMetrics,
+    pub(super) switch: Arc<Switch>,
     /// Who we are, for larders that are asked in a circle.
     pub(super) instance: InstanceId,
 }
@@ -106,6 +109,10 @@ impl Wire {
         let host = hop.site.name();
         let (payer, kind) = (message.payer.cloned(), message.kind);
         let account = message.account;
+        if self.switch.mode() == Mode::Offline {
+            let upstream = host.clone();
+            return Err(UpstreamError::Offline { upstream });
+        }
         if let Some((limit, retry_after)) = self.gates.closed(&hop.site, account, kind) {
             return Err(UpstreamError::RateLimited {
                 host: host.clone(),

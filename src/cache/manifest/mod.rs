@@ -13,7 +13,7 @@ use super::backing::Backing;
 use super::error::{CacheError, Word};
 use super::fetch::{Fetcher, Manifest};
 use super::flight::SharedWork;
-use super::freshness;
+use super::freshness::decision::Demand;
 use super::negative::Absent;
 use super::sight::{Link, LinkKind, View};
 use super::tag::{TagName, Tags};
@@ -31,7 +31,6 @@ pub struct Manifests {
     backing: Arc<Backing>,
     fetcher: Arc<Fetcher>,
     tags: Arc<Tags>,
-    freshness: freshness::Settings,
     firsts: SharedWork<(TagName, Want), Result<ManifestAnswer, CacheError>>,
     checks: SharedWork<TagName, Result<Checked, CacheError>>,
 }
@@ -45,13 +44,12 @@ enum Want {
 
 impl Manifests {
     /// Starts with nothing in memory.
-    pub fn new(backing: Arc<Backing>, freshness: freshness::Settings) -> Self {
+    pub fn new(backing: Arc<Backing>) -> Self {
         Self {
             fetcher: Arc::new(Fetcher::new(backing.clone())),
             tags: Arc::new(Tags::new(&backing)),
             firsts: SharedWork::new(backing.tasks.clone()),
             checks: SharedWork::new(backing.tasks.clone()),
-            freshness,
             backing,
         }
     }
@@ -65,8 +63,10 @@ impl Manifests {
         grant: &Grant<Origin>,
         reference: &Reference,
         accept: &Accept,
+        demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        self.answer(grant, reference, accept, Want::Bytes).await
+        self.answer(grant, reference, accept, (Want::Bytes, demand))
+            .await
     }
 
     /// Answers a HEAD. A tag that is not known costs one HEAD at the registry.
@@ -78,8 +78,10 @@ impl Manifests {
         grant: &Grant<Origin>,
         reference: &Reference,
         accept: &Accept,
+        demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        let answer = self.answer(grant, reference, accept, Want::Head).await?;
+        let asked = self.answer(grant, reference, accept, (Want::Head, demand));
+        let answer = asked.await?;
         Ok(ManifestAnswer {
             bytes: None,
             ..answer
@@ -91,7 +93,7 @@ impl Manifests {
         grant: &Grant<Origin>,
         reference: &Reference,
         accept: &Accept,
-        want: Want,
+        (want, demand): (Want, Demand),
     ) -> Result<ManifestAnswer, CacheError> {
         let view = self
             .backing
@@ -109,7 +111,7 @@ impl Manifests {
                     tag: tag.clone(),
                     class,
                 };
-                self.by_tag(&name, want).await?
+                self.by_tag(&name, want, demand).await?
             }
         };
         let reads_it = class == VariantClass::Index || !answer.head.media_type.is_index();

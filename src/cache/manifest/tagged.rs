@@ -10,9 +10,10 @@ use crate::answer::{CacheOutcome, ManifestAnswer};
 use crate::cache::backing::Backing;
 use crate::cache::error::CacheError;
 use crate::cache::fetch::{Fetcher, Manifest};
-use crate::cache::freshness::{self, Decision};
+use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Plan, Verdict};
+use crate::cache::freshness::{Policy, StaleLimit, Subject};
 use crate::cache::sight::{LinkKind, View};
-use crate::cache::tag::{ANSWER_WITHIN, TagName, TagRecord, Tags, stale_reason};
+use crate::cache::tag::{TagName, TagRecord, Tags, failure_of};
 use crate::oci::{Reference, VariantClass};
 use crate::telemetry::with_causes;
 
@@ -30,23 +31,33 @@ impl Manifests {
         &self,
         name: &TagName,
         want: Want,
+        demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        let Some(record) = self.tags.find(name).await? else {
-            return self.unknown_tag(name, want).await;
+        let record = self.tags.find(name).await?;
+        let known = record.as_ref().map(|record| record.known());
+        let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
+        let reach = self.backing.reach(&name.view)?;
+        let now = self.backing.clock.now();
+        let plan = decision::plan(known.as_ref(), &policy, demand, reach, now);
+        let (Some(record), outcome) = (record, outcome_of(plan)) else {
+            return self.unknown_tag(name, want, demand).await;
         };
-        let freshness = self.freshness.of(&name.view.origin.upstream);
-        match freshness::decide(record.confirmed, freshness, self.backing.clock.now()) {
-            Decision::Fresh => {
-                self.pointed_at(name, &record, want, CacheOutcome::Hit)
-                    .await
-            }
-            Decision::Check => self.checked_tag(name, &record, want).await,
+        match outcome {
+            Some(outcome) => self.pointed_at(name, &record, want, outcome).await,
+            None => self.checked_tag(name, &record, &policy, want).await,
         }
     }
 
     /// A tag that nobody asked for yet: fetched, and remembered, once for all who want it now.
-    async fn unknown_tag(&self, name: &TagName, want: Want) -> Result<ManifestAnswer, CacheError> {
-        self.believe_absence(&name.view, &Reference::Tag(name.tag.clone()), name.class)?;
+    async fn unknown_tag(
+        &self,
+        name: &TagName,
+        want: Want,
+        demand: Demand,
+    ) -> Result<ManifestAnswer, CacheError> {
+        if demand == Demand::Usual {
+            self.believe_absence(&name.view, &Reference::Tag(name.tag.clone()), name.class)?;
+        }
         let (backing, fetcher, tags) = (
             self.backing.clone(),
             self.fetcher.clone(),
@@ -110,12 +121,24 @@ impl Manifests {
         &self,
         name: &TagName,
         record: &Arc<TagRecord>,
+        policy: &Policy,
         want: Want,
     ) -> Result<ManifestAnswer, CacheError> {
-        let asked = match timeout(ANSWER_WITHIN, self.check(name, record)).await {
-            Ok(checked) => checked,
-            Err(_) if self.is_servable(&name.view, record, want).await? => Err(CacheError::TooSlow),
-            Err(_) => within(self.check(name, record)).await,
+        let known = record.known();
+        let is_servable = self.is_servable(&name.view, record, want).await?;
+        let outlives = |failure: &CacheError| {
+            let failure = failure_of(failure).filter(|_| is_servable)?;
+            match decision::after(&known, failure, policy, self.backing.clock.now()) {
+                Verdict::Stale(reason) => Some(reason),
+                Verdict::Fail => None,
+            }
+        };
+        let asking = self.check(name, record);
+        let asked = match outlives(&CacheError::TooSlow) {
+            Some(_) => timeout(policy.answer_within, asking)
+                .await
+                .unwrap_or(Err(CacheError::TooSlow)),
+            None => within(asking).await,
         };
         let failure = match asked {
             Ok(Checked::Same(record)) => {
@@ -128,13 +151,9 @@ impl Manifests {
             }
             Err(failure) => failure,
         };
-        let age = self.backing.clock.now().since(record.confirmed);
-        let Some(reason) = stale_reason(&failure, name.view.visibility(), age) else {
+        let Some(reason) = outlives(&failure) else {
             return Err(failure);
         };
-        if !self.is_servable(&name.view, record, want).await? {
-            return Err(failure);
-        }
         tracing::warn!(
             repository.name = %name.view, tag = %name.tag, content.digest = %record.digest, error = with_causes(&failure),
             "serving what the tag pointed at before: it could not be checked"
@@ -180,11 +199,9 @@ impl Manifests {
             }
             let checked = ask(&fetcher, &asked, &record, &backing).await;
             match &checked {
-                Ok(Checked::Same(record) | Checked::Moved(record, _)) => {
-                    tags.remember(&asked, record.clone()).await
-                }
-                Err(CacheError::ManifestUnknown(_)) => tags.forget(&asked).await,
-                Err(_) => {}
+                Ok(Checked::Same(record)) => tags.remember(&asked, record.clone()).await,
+                Ok(Checked::Moved(now, _)) => tags.moved(&asked, &record, now.clone()).await,
+                Err(error) => deny(&backing, &tags, &asked, &record, error).await,
             }
             checked
         };
@@ -220,18 +237,54 @@ async fn ask(
         }
         None => by_tag().await?,
     };
+    let time = backing.clock.now();
     let Some(found) = found else {
-        return Ok(Checked::Same(TagRecord {
-            confirmed: backing.clock.now(),
-            ..record.clone()
-        }));
+        return Ok(Checked::Same(record.confirmed(time)));
     };
-    let now = TagRecord::new(&found.head, backing.clock.now());
+    let now = TagRecord::new(&found.head, time);
     Ok(if now.digest == record.digest {
-        Checked::Same(now)
+        let since = record.since;
+        Checked::Same(TagRecord { since, ..now })
     } else {
         Checked::Moved(now, found.bytes)
     })
+}
+
+/// Writes down that the registry said something against a tag: it is forgotten, unless its owner wants it to outlast that.
+async fn deny(
+    backing: &Backing,
+    tags: &Tags,
+    name: &TagName,
+    record: &TagRecord,
+    error: &CacheError,
+) {
+    let Some(Failure::Said(denial)) = failure_of(error) else {
+        return;
+    };
+    let policy = backing.policy(&name.view, Subject::Tag(&name.tag));
+    let is_over = denial == Denial::NotFound && policy.stale_on_not_found == StaleLimit::NEVER;
+    if is_over {
+        tags.forget(name, record).await;
+    } else if record.denial != Some(denial) {
+        let denial = Some(denial);
+        tags.remember(
+            name,
+            TagRecord {
+                denial,
+                ..record.clone()
+            },
+        )
+        .await;
+    }
+}
+
+/// Returns where an answer comes from that needs no word of the registry.
+fn outcome_of(plan: Plan) -> Option<CacheOutcome> {
+    match plan {
+        Plan::Serve => Some(CacheOutcome::Hit),
+        Plan::ServeOffline => Some(CacheOutcome::Offline),
+        Plan::Check | Plan::Fetch | Plan::Lack => None,
+    }
 }
 
 /// Answers for a tag that is not known, unless another request has come to know it meanwhile.

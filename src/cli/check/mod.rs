@@ -42,7 +42,15 @@ fn report(loaded: &Loaded) -> String {
         ("registry", format!("http://{}", settings.server.listen)),
         ("metrics", metrics(settings)),
         ("cache", cache(settings)),
-        ("tags", freshness(settings.cache.tags.freshness)),
+        (
+            "tags",
+            settings
+                .cache
+                .tags
+                .keys
+                .freshness
+                .map_or_else(|| "by what they look like".to_owned(), freshness),
+        ),
         ("default", default_upstream(settings)),
         ("proxies", upstreams::proxies(&settings.egress)),
     ];

@@ -106,9 +106,10 @@ fn upstream_line(settings: &Settings, upstream: &upstream::Settings) -> String {
     if !names.is_empty() {
         line.push_str(&format!("; also named {}", names.join(", ")));
     }
-    let mut own = settings.cache.tags.per_upstream.iter();
-    if let Some((_, own)) = own.find(|(own, _)| own == pattern) {
-        line.push_str(&format!("; tags {}", freshness(*own)));
+    let mut contracts = settings.cache.tags.upstreams.iter();
+    let own = contracts.find(|contract| contract.upstreams == *pattern);
+    if let Some(own) = own.and_then(|own| own.keys.freshness) {
+        line.push_str(&format!("; tags {}", freshness(own)));
     }
     line
 }

@@ -9,12 +9,13 @@ use super::platform::{self, PlatformName};
 use super::report::{self, Config, Image, Layer, Listed, Refers, Report};
 use crate::cli::trouble::Trouble;
 use crate::cli::visit::Visit;
+use crate::oci::Referrer;
 use crate::oci::{
     Algorithm, Descriptor, Digest, ManifestKind, ManifestView, Measurer, Platform, Reference,
     VariantClass, Verifier,
 };
 use crate::telemetry::with_causes;
-use crate::upstream::{FetchedManifest, Referrer, UpstreamError};
+use crate::upstream::{FetchedManifest, UpstreamError};
 
 /// The largest config that is read. The largest that are seen have some hundred kilobytes.
 const MAX_CONFIG: usize = 8 << 20;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::oci::Referrer;
 use crate::oci::{Descriptor, Digest, MediaType};
-use crate::upstream::Referrer;
 
 /// All that is known of what a tag or digest leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

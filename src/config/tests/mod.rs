@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::addressing::UpstreamRule;
-use crate::cache::freshness::{self, Freshness};
+use crate::cache::freshness::{self, Freshness, Keys, UpstreamContract};
 use crate::oci::UpstreamPattern;
 use crate::store::disk;
 use crate::upstream::{Egress, EndpointUrl};
@@ -198,9 +198,7 @@ fn without_anything_written_the_public_registries_are_served_to_this_machine() {
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:5000");
     assert_eq!(settings.metrics_listen, None);
     assert_eq!(settings.store.min_free, None);
-    let ten_minutes = Freshness::For(Duration::from_mins(10));
-    assert_eq!(settings.cache.tags.freshness, ten_minutes);
-    assert!(settings.cache.tags.per_upstream.is_empty());
+    assert_eq!(settings.cache.tags.keys, Keys::default());
     assert_eq!(settings.upstreams.len(), 13);
     for upstream in settings.upstreams {
         let endpoint = match upstream.pattern.to_string().as_str() {
@@ -249,6 +247,21 @@ fn rule(pattern: &UpstreamPattern, aliases: &[&str], hosts: &[&str]) -> Upstream
     }
 }
 
+fn keys(freshness: Option<Freshness>) -> Keys {
+    Keys {
+        freshness,
+        ..Keys::default()
+    }
+}
+
+fn contract(upstreams: UpstreamPattern, freshness: Option<Freshness>) -> UpstreamContract {
+    UpstreamContract {
+        upstreams,
+        rules: Vec::new(),
+        keys: keys(freshness),
+    }
+}
+
 #[test]
 fn every_key_arrives() {
     let [hub, own, ecr] = ["docker.io", "r.example:5000", "*.dkr.ecr.*.amazonaws.com"]
@@ -256,6 +269,8 @@ fn every_key_arrives() {
     let expected = Settings {
         server: server::Settings {
             listen: "0.0.0.0:80".parse().unwrap(),
+            refresh_from: Vec::new(),
+            catalog: server::CatalogAudience::default(),
         },
         metrics_listen: Some("[::1]:81".parse().unwrap()),
         addressing: addressing::Settings {
@@ -282,10 +297,11 @@ fn every_key_arrives() {
         },
         cache: cache::Settings {
             tags: freshness::Settings {
-                freshness: Freshness::Always,
-                per_upstream: vec![
-                    (own, Freshness::Immutable),
-                    (ecr, Freshness::For(Duration::from_hours(1))),
+                keys: keys(Some(Freshness::Always)),
+                upstreams: vec![
+                    contract(hub, None),
+                    contract(own, Some(Freshness::Immutable)),
+                    contract(ecr, Some(Freshness::For(Duration::from_hours(1)))),
                 ],
             },
             share: cache::ShareRules::default(),
@@ -334,7 +350,7 @@ fn flags_win_over_variables_and_variables_over_the_file() {
         assert_eq!(settings.server.listen.port(), port);
         assert_eq!(settings.metrics_listen.unwrap().port(), 11);
         let freshness = Freshness::For(Duration::from_secs(freshness));
-        assert_eq!(settings.cache.tags.freshness, freshness);
+        assert_eq!(settings.cache.tags.keys.freshness, Some(freshness));
         assert_eq!(settings.store.path, path);
         assert_eq!(loaded.file.as_ref(), Some(&file));
     }

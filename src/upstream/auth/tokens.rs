@@ -281,6 +281,7 @@ mod tests {
     use crate::upstream::metrics::Metrics;
     use crate::upstream::settings::Limits;
     use crate::upstream::trust::{Reach, Trust};
+    use crate::upstream::{Mode, Switch};
 
     #[tokio::test]
     async fn an_old_failure_that_nobody_saw_answers_nobody() {
@@ -293,6 +294,7 @@ mod tests {
             health: Health::new(limits.circuit, Metrics::default().of("x").resting()),
             gates: Gates::new(),
             metrics: Metrics::default().of("x"),
+            switch: Arc::new(Switch::new(Mode::Online, Clock::system().now())),
             instance: InstanceId::random(),
         };
         let tokens = Tokens::new(Arc::new(wire), tasks);

@@ -2,7 +2,7 @@
 
 use super::server::{Registry, Reply, Seen};
 use super::*;
-use crate::upstream::Referrer;
+use crate::oci::Referrer;
 
 /// Reads all pages of tags, as text.
 async fn tags(upstream: &Upstream) -> Result<Option<Vec<String>>, UpstreamError> {

@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use larder::addressing::{self, Addressing, UpstreamRule};
-use larder::cache::freshness::{self, Freshness};
+use larder::cache::freshness::{self, Freshness, Keys, TagRule, UpstreamContract};
 use larder::cache::{self, Audience, Cache, Parts, ShareRule, ShareRules};
 use larder::runtime::{Clock, InstanceId, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
-use larder::server::{self, Server};
+use larder::server::{self, CatalogAudience, Server};
 use larder::store::StoreError;
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
 use larder::upstream::{
     self, CircuitLimits, CredentialSettings, CredentialSource, Egress, EndpointSettings,
-    EndpointUrl, Limits, Schedule, Secret, SecretSource, Upstreams,
+    EndpointUrl, Limits, Mode, Schedule, Secret, SecretSource, Upstreams,
 };
 use prometheus_client::registry::Registry;
 use tempfile::TempDir;
@@ -28,6 +29,9 @@ use super::{Client, FakeRegistry, PATIENCE, Reply, within};
 
 /// Where the tests' time begins.
 const BEGINNING_MILLIS: u64 = 1_790_000_000_000;
+
+/// How long tags are believed unless a test says something else, give or take a tenth.
+const USUAL_FRESHNESS: Duration = Duration::from_mins(10);
 
 /// A running larder. It stops, not gracefully, when it is dropped.
 pub struct TestProxy {
@@ -51,7 +55,10 @@ pub struct TestProxyBuilder {
     egress: Egress,
     ca_file: Option<PathBuf>,
     default: Option<String>,
-    freshness: Freshness,
+    keys: Keys,
+    rules: Vec<UpstreamContract>,
+    refresh_from: Vec<IpNet>,
+    catalog: CatalogAudience,
     min_free: u64,
     limits: Limits,
     clock: Clock,
@@ -75,7 +82,14 @@ impl TestProxy {
             egress: Egress::default(),
             ca_file: None,
             default: None,
-            freshness: Freshness::default(),
+            // What all tags of these tests have in common, whatever they look like.
+            keys: Keys {
+                freshness: Some(Freshness::For(USUAL_FRESHNESS)),
+                ..Keys::default()
+            },
+            rules: Vec::new(),
+            refresh_from: Vec::new(),
+            catalog: CatalogAudience::default(),
             min_free: 0,
             limits: impatient(),
             clock: Clock::set_to(Timestamp::from_millis(BEGINNING_MILLIS)),
@@ -281,8 +295,57 @@ impl TestProxyBuilder {
     }
 
     /// Sets how long tags are believed.
-    pub fn freshness(mut self, freshness: Freshness) -> Self {
-        self.freshness = freshness;
+    pub fn freshness(self, freshness: Freshness) -> Self {
+        self.contract(|keys| keys.freshness = Some(freshness))
+    }
+
+    /// Changes what holds for all tags.
+    pub fn contract(mut self, change: impl FnOnce(&mut Keys)) -> Self {
+        change(&mut self.keys);
+        self
+    }
+
+    /// Says nothing of freshness: what tags look like decides.
+    pub fn usual_contract(self) -> Self {
+        self.contract(|keys| *keys = Keys::default())
+    }
+
+    /// Says what holds for some tags of the last registry, as `repository:tag` patterns.
+    pub fn tag_rule(mut self, images: &str, keys: Keys) -> Self {
+        let upstreams = &self.upstreams.last().unwrap().settings.pattern;
+        let rule = TagRule {
+            images: images.parse().unwrap(),
+            keys,
+        };
+        let known = self
+            .rules
+            .iter_mut()
+            .find(|contract| contract.upstreams == *upstreams);
+        match known {
+            Some(contract) => contract.rules.push(rule),
+            None => self.rules.push(UpstreamContract {
+                upstreams: upstreams.clone(),
+                rules: vec![rule],
+                keys: Keys::default(),
+            }),
+        }
+        self
+    }
+
+    /// Starts with the last registry offline.
+    pub fn offline(self) -> Self {
+        self.with(|settings| settings.mode = Mode::Offline)
+    }
+
+    /// Lets clients of these networks have the registry asked at once.
+    pub fn refresh_from(mut self, network: &str) -> Self {
+        self.refresh_from.push(network.parse().unwrap());
+        self
+    }
+
+    /// Shows everyone which repositories are here.
+    pub fn public_catalog(mut self) -> Self {
+        self.catalog = CatalogAudience::Everyone;
         self
     }
 
@@ -316,8 +379,8 @@ impl TestProxyBuilder {
             clock: self.clock.clone(),
         };
         let tags = freshness::Settings {
-            freshness: self.freshness,
-            per_upstream: Vec::new(),
+            keys: self.keys,
+            upstreams: self.rules.clone(),
         };
         let cache = Arc::new(Cache::new(
             parts,
@@ -337,6 +400,8 @@ impl TestProxyBuilder {
         };
         let settings = server::Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            refresh_from: self.refresh_from.clone(),
+            catalog: self.catalog,
         };
         let server = Server::bind(settings, parts).unwrap();
         let address = server.local_addr().unwrap();

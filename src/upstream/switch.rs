@@ -1,0 +1,84 @@
+//! Whether a registry may be asked at all: its operator says so, in the configuration and while larder runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::runtime::Timestamp;
+
+/// Whether a registry is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// It is asked.
+    #[default]
+    Online,
+    /// It is never asked: what is here counts as fresh, and what is not cannot be had.
+    Offline,
+}
+
+/// The mode of one configured upstream, or of all that fit a pattern.
+#[derive(Debug)]
+pub struct Switch {
+    /// Since when it is offline, in milliseconds since 1970; 0 when it is online.
+    offline_since: AtomicU64,
+}
+
+impl Switch {
+    /// Begins with a mode.
+    pub(super) fn new(mode: Mode, now: Timestamp) -> Self {
+        Self {
+            offline_since: AtomicU64::new(stored(mode, now)),
+        }
+    }
+
+    /// Returns the mode.
+    pub fn mode(&self) -> Mode {
+        match self.offline_since() {
+            Some(_) => Mode::Offline,
+            None => Mode::Online,
+        }
+    }
+
+    /// Returns since when it is offline, `None` when it is online.
+    pub fn offline_since(&self) -> Option<Timestamp> {
+        let millis = self.offline_since.load(Ordering::Relaxed);
+        (millis > 0).then(|| Timestamp::from_millis(millis))
+    }
+
+    /// Changes the mode, until larder stops. Returns the mode before.
+    pub fn set(&self, mode: Mode, now: Timestamp) -> Mode {
+        let before = self.mode();
+        if before != mode {
+            self.offline_since
+                .store(stored(mode, now), Ordering::Relaxed);
+        }
+        before
+    }
+}
+
+fn stored(mode: Mode, now: Timestamp) -> u64 {
+    match mode {
+        Mode::Online => 0,
+        Mode::Offline => now.as_millis().max(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_tells_since_when_it_is_offline() {
+        let at = Timestamp::from_millis;
+        let switch = Switch::new(Mode::Online, at(1));
+        assert_eq!(
+            (switch.mode(), switch.offline_since()),
+            (Mode::Online, None)
+        );
+        assert_eq!(switch.set(Mode::Offline, at(2)), Mode::Online);
+        assert_eq!(switch.set(Mode::Offline, at(3)), Mode::Offline);
+        assert_eq!(switch.offline_since(), Some(at(2)));
+        assert_eq!(switch.set(Mode::Online, at(4)), Mode::Offline);
+        assert_eq!(switch.mode(), Mode::Online);
+        let offline = Switch::new(Mode::Offline, at(0));
+        assert_eq!(offline.mode(), Mode::Offline);
+    }
+}
