@@ -83,6 +83,24 @@ impl CacheOutcome {
     }
 }
 
+impl CacheOutcome {
+    /// Returns the value of the `Cache-Status` header of an error.
+    pub fn cache_status_of_error(self) -> &'static str {
+        match self {
+            // It was not here, and nothing was forwarded.
+            Self::Offline => "larder; detail=offline",
+            // The registry's word was not stored as content is.
+            Self::Miss => "larder; fwd=miss",
+            Self::Hit
+            | Self::Joined
+            | Self::Revalidated
+            | Self::Stale(_)
+            | Self::Negative
+            | Self::Passed(_) => self.cache_status(),
+        }
+    }
+}
+
 impl fmt::Display for CacheOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

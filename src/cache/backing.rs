@@ -9,10 +9,12 @@ use super::error::CacheError;
 use super::fill::FillKey;
 use super::freshness::decision::Reach;
 use super::freshness::{self, Policy, Subject};
+use super::ledger::{Ledger, Wanted};
 use super::negative::NegativeMemory;
 use super::sight::{Links, View};
 use super::visibility::Visibilities;
 use crate::addressing::{Grant, Origin};
+use crate::answer::CacheOutcome;
 use crate::oci::{Digest, ManifestView, UpstreamName};
 use crate::runtime::{Clock, Tasks};
 use crate::store::spool::SpoolArea;
@@ -60,6 +62,8 @@ pub struct Backing {
     contract: freshness::Settings,
     /// The registries.
     pub upstreams: Upstreams,
+    /// What their troubles cost.
+    pub ledger: Ledger,
     /// What registries do not have.
     pub negative: NegativeMemory,
     /// Sizes of content that the manifests of a repository told, in bytes. Where its registry announces no length they are
@@ -91,6 +95,7 @@ impl Backing {
             spools: parts.spools,
             records: parts.records,
             upstreams: parts.upstreams,
+            ledger: Ledger::default(),
             negative: NegativeMemory::default(),
             sizes: moka::sync::Cache::new(SIZES),
             unverified_parts: AtomicU64::new(0),
@@ -124,6 +129,23 @@ impl Backing {
     ) -> Result<View, CacheError> {
         let upstream = self.upstream(&grant.target().upstream)?;
         self.visibilities.view(&upstream, grant, sample).await
+    }
+
+    /// Answers a request for something of a repository, and takes down what became of it.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn noted<T>(
+        &self,
+        origin: &Origin,
+        wanted: Wanted<'_>,
+        outcome: impl Fn(&T) -> CacheOutcome,
+        work: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
+        let answered = work.await;
+        let came = answered.as_ref().map(outcome);
+        self.ledger.note(origin, wanted, came, self.clock.now());
+        answered
     }
 
     /// Returns what holds for something of a repository.

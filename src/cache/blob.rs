@@ -11,6 +11,7 @@ use super::backing::Backing;
 use super::error::{CacheError, Word};
 use super::fill::{self, Fill, FillError, FillKey, HELD_BACK, Progress, Verdict};
 use super::flight::{Boarding, Flights, SharedWork};
+use super::ledger::Wanted;
 use super::negative::Absent;
 use super::pass;
 use super::sight::{Link, LinkKind, View};
@@ -69,14 +70,20 @@ impl Blobs {
         digest: &Digest,
         range: Option<ByteRange>,
     ) -> Result<BlobAnswer, CacheError> {
-        let view = self.backing.view(grant, Sample::Blob(digest)).await?;
-        let sighted = self.sight(&view, digest).await?;
-        if sighted == Sighted::Yes
-            && let Some(answer) = self.kept(digest, range).await?
-        {
-            return Ok(answer);
-        }
-        self.filled(&view, digest, range, sighted).await
+        let work = async {
+            let view = self.backing.view(grant, Sample::Blob(digest)).await?;
+            let sighted = self.sight(&view, digest).await?;
+            if sighted == Sighted::Yes
+                && let Some(answer) = self.kept(digest, range).await?
+            {
+                return Ok(answer);
+            }
+            self.filled(&view, digest, range, sighted).await
+        };
+        let outcome = |answer: &BlobAnswer| answer.outcome;
+        self.backing
+            .noted(grant.target(), Wanted::Blob, outcome, work)
+            .await
     }
 
     /// Answers a HEAD. Nothing is fetched for it but the size.

@@ -81,6 +81,7 @@ impl CacheError {
             Self::ManifestUnknown(Word::Remembered) | Self::BlobUnknown(Word::Remembered) => {
                 Some(CacheOutcome::Negative)
             }
+            Self::Upstream(UpstreamError::Offline { .. }) => Some(CacheOutcome::Offline),
             Self::Schema1
             | Self::Private(_)
             | Self::NotConfigured(_)

@@ -9,8 +9,10 @@ use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::runtime::Tasks;
 
@@ -105,8 +107,23 @@ pub type Pending<T> = watch::Receiver<Option<T>>;
 
 /// Flights whose value is the result of a future.
 pub struct SharedWork<K, T> {
-    flights: Flights<K, Pending<T>>,
+    flights: Flights<K, Flying<T>>,
     tasks: Tasks,
+}
+
+/// Work that is under way.
+struct Flying<T> {
+    pending: Pending<T>,
+    began: Instant,
+}
+
+impl<T> Clone for Flying<T> {
+    fn clone(&self) -> Self {
+        Self {
+            pending: self.pending.clone(),
+            began: self.began,
+        }
+    }
 }
 
 impl<K, T> SharedWork<K, T>
@@ -140,6 +157,12 @@ where
         result.map(|result| (result, role))
     }
 
+    /// Returns for how long the work under a key has been under way; zero when it is not.
+    pub fn elapsed(&self, key: &K) -> Duration {
+        let flying = self.flights.find(key);
+        flying.map_or(Duration::ZERO, |flying| flying.began.elapsed())
+    }
+
     /// Sees to it that the work under a key is under way, and waits for nothing.
     pub fn begin<F>(
         &self,
@@ -151,9 +174,13 @@ where
         F: Future<Output = T> + Send + 'static,
     {
         let (sender, receiver) = watch::channel(None);
-        match self.flights.board(key, || receiver) {
-            Boarding::Joined(pending) => (pending, Role::Joined),
-            Boarding::Started(pending, landing) => {
+        let take_off = || Flying {
+            pending: receiver,
+            began: Instant::now(),
+        };
+        match self.flights.board(key, take_off) {
+            Boarding::Joined(flying) => (flying.pending, Role::Joined),
+            Boarding::Started(Flying { pending, .. }, landing) => {
                 let work = work();
                 let stopping = self.tasks.stopping();
                 drop(self.tasks.spawn(name, async move {

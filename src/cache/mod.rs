@@ -11,6 +11,7 @@ pub mod fill;
 pub mod flight;
 pub mod freshness;
 pub mod history;
+pub mod ledger;
 pub mod manifest;
 pub mod negative;
 pub mod pass;
@@ -30,6 +31,9 @@ pub use manifest::Manifests;
 pub use share::{Audience, ShareRule, ShareRules};
 
 use self::backing::Backing;
+use self::ledger::Account;
+use crate::oci::UpstreamName;
+use crate::upstream::Upstreams;
 
 /// What the configuration says of the cache.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +51,7 @@ pub struct Cache {
     pub manifests: Manifests,
     /// Blobs.
     pub blobs: Blobs,
+    backing: Arc<Backing>,
 }
 
 impl Cache {
@@ -55,7 +60,18 @@ impl Cache {
         let backing = Arc::new(Backing::new(parts, settings));
         Self {
             manifests: Manifests::new(backing.clone()),
-            blobs: Blobs::new(backing),
+            blobs: Blobs::new(backing.clone()),
+            backing,
         }
+    }
+
+    /// Returns the registries that content comes from.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.backing.upstreams
+    }
+
+    /// Returns what the troubles of a registry cost so far.
+    pub fn account(&self, upstream: &UpstreamName) -> Account {
+        self.backing.ledger.account(upstream)
     }
 }

@@ -9,7 +9,7 @@ use super::error::CacheError;
 use super::freshness::decision::{Denial, Failure, Known};
 use super::history::{History, Move};
 use super::remembered::Remembered;
-use super::sight::View;
+use super::sight::{View, Visibility};
 use crate::answer::ManifestHead;
 use crate::oci::{Digest, MediaType, Tag, VariantClass};
 use crate::runtime::Timestamp;
@@ -113,6 +113,19 @@ pub struct TagName {
     pub class: VariantClass,
 }
 
+/// Where a tag pointed, for one class of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagHistory {
+    /// For which clients.
+    pub class: VariantClass,
+    /// Whether it was seen as anybody may see it, or with a login.
+    pub visibility: Visibility,
+    /// Its moves, the oldest first.
+    pub moves: Vec<Move>,
+    /// Whether the last move is where it points now. Otherwise the registry said that there is no such tag any more.
+    pub is_present: bool,
+}
+
 /// The tags of all repositories.
 #[derive(Debug)]
 pub struct Tags {
@@ -140,6 +153,25 @@ impl Tags {
         self.records
             .read(&name.view.tag_key(&name.tag, name.class))
             .await
+    }
+
+    /// Returns where a tag pointed and points, `None` when nothing is known of that.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the records could not be read.
+    pub async fn moves(&self, name: &TagName) -> Result<Option<TagHistory>, StoreError> {
+        let (before, present) = (self.history(name).await?, self.find(name).await?);
+        if before.is_none() && present.is_none() {
+            return Ok(None);
+        }
+        let mut moves = before.map_or_else(Vec::new, |before| before.moves().to_vec());
+        moves.extend(present.as_ref().map(|present| present.as_move()));
+        Ok(Some(TagHistory {
+            class: name.class,
+            visibility: name.view.visibility(),
+            moves,
+            is_present: present.is_some(),
+        }))
     }
 
     /// Returns where a tag pointed before.

@@ -105,7 +105,7 @@ pub fn error(answer: ErrorAnswer, is_head: bool) -> Response<ResponseBody> {
         builder = builder.header(RETRY_AFTER, after.as_secs().max(1));
     }
     if let Some(outcome) = answer.outcome {
-        builder = builder.header(CACHE_STATUS, outcome.cache_status());
+        builder = builder.header(CACHE_STATUS, outcome.cache_status_of_error());
     }
     if let Some(allow) = answer.allow {
         builder = builder.header(ALLOW, allow);

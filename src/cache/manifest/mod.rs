@@ -14,12 +14,13 @@ use super::error::{CacheError, Word};
 use super::fetch::{Fetcher, Manifest};
 use super::flight::SharedWork;
 use super::freshness::decision::Demand;
+use super::ledger::Wanted;
 use super::negative::Absent;
 use super::sight::{Link, LinkKind, View};
-use super::tag::{TagName, Tags};
+use super::tag::{TagHistory, TagName, Tags};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, ManifestAnswer, ManifestHead};
-use crate::oci::{Accept, Digest, ManifestView, Reference, VariantClass};
+use crate::oci::{Accept, Digest, ManifestView, Reference, Tag, VariantClass};
 use crate::upstream::Sample;
 
 /// How long a client waits for a manifest that is not here.
@@ -65,7 +66,7 @@ impl Manifests {
         accept: &Accept,
         demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        self.answer(grant, reference, accept, (Want::Bytes, demand))
+        self.noted(grant, reference, accept, (Want::Bytes, demand))
             .await
     }
 
@@ -80,12 +81,57 @@ impl Manifests {
         accept: &Accept,
         demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        let asked = self.answer(grant, reference, accept, (Want::Head, demand));
+        let asked = self.noted(grant, reference, accept, (Want::Head, demand));
         let answer = asked.await?;
         Ok(ManifestAnswer {
             bytes: None,
             ..answer
         })
+    }
+
+    /// Returns where a tag pointed, for each class of clients that asked for it, as nobody and with the login that is
+    /// configured. The registry is not asked.
+    ///
+    /// # Errors
+    /// [`CacheError`] when the records could not be read.
+    pub async fn history(&self, origin: &Origin, tag: &Tag) -> Result<Vec<TagHistory>, CacheError> {
+        let upstream = self.backing.upstream(&origin.upstream)?;
+        let login = Box::pin(upstream.login(&origin.repository)).await;
+        let private = login.map(|login| View::private(origin.clone(), login));
+        let mut histories = Vec::new();
+        for view in [Some(View::public(origin.clone())), private]
+            .into_iter()
+            .flatten()
+        {
+            for class in [VariantClass::Index, VariantClass::Manifest] {
+                let name = TagName {
+                    view: view.clone(),
+                    tag: tag.clone(),
+                    class,
+                };
+                histories.extend(self.tags.moves(&name).await?);
+            }
+        }
+        Ok(histories)
+    }
+
+    async fn noted(
+        &self,
+        grant: &Grant<Origin>,
+        reference: &Reference,
+        accept: &Accept,
+        wanted: (Want, Demand),
+    ) -> Result<ManifestAnswer, CacheError> {
+        let outcome = |answer: &ManifestAnswer| answer.outcome;
+        let work = self.answer(grant, reference, accept, wanted);
+        self.backing
+            .noted(
+                grant.target(),
+                Wanted::Manifest(reference),
+                outcome,
+                Box::pin(work),
+            )
+            .await
     }
 
     async fn answer(
@@ -95,24 +141,26 @@ impl Manifests {
         accept: &Accept,
         (want, demand): (Want, Demand),
     ) -> Result<ManifestAnswer, CacheError> {
-        let view = self
-            .backing
-            .view(grant, Sample::Manifest(reference))
-            .await?;
+        let sample = Sample::Manifest(reference);
+        let view = self.backing.view(grant, sample).await?;
         let class = accept.class();
-        let answer = match (reference, class) {
+        let tag = match (reference, class) {
             (_, VariantClass::Schema1) => return Err(CacheError::Schema1),
             (Reference::Digest(digest), VariantClass::Index | VariantClass::Manifest) => {
                 return self.by_digest(&view, digest, want).await;
             }
-            (Reference::Tag(tag), VariantClass::Index | VariantClass::Manifest) => {
-                let name = TagName {
-                    view: view.clone(),
-                    tag: tag.clone(),
-                    class,
-                };
-                self.by_tag(&name, want, demand).await?
+            (Reference::Tag(tag), VariantClass::Index | VariantClass::Manifest) => tag.clone(),
+        };
+        let name = TagName {
+            view: view.clone(),
+            tag,
+            class,
+        };
+        let answer = match self.by_tag(&name, want, demand).await {
+            Err(failure) if class == VariantClass::Manifest => {
+                self.as_index(name, want, failure).await?
             }
+            answer => answer?,
         };
         let reads_it = class == VariantClass::Index || !answer.head.media_type.is_index();
         if reads_it {

@@ -1,6 +1,7 @@
 //! Answers about tags: believed for a while, then checked, and served as they were when they cannot be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
@@ -16,6 +17,7 @@ use crate::cache::sight::{LinkKind, View};
 use crate::cache::tag::{TagName, TagRecord, Tags, failure_of};
 use crate::oci::{Reference, VariantClass};
 use crate::telemetry::with_causes;
+use crate::upstream::UpstreamError;
 
 /// What the registry says about a tag that is known.
 #[derive(Clone, Debug)]
@@ -39,13 +41,48 @@ impl Manifests {
         let reach = self.backing.reach(&name.view)?;
         let now = self.backing.clock.now();
         let plan = decision::plan(known.as_ref(), &policy, demand, reach, now);
-        let (Some(record), outcome) = (record, outcome_of(plan)) else {
-            return self.unknown_tag(name, want, demand).await;
-        };
-        match outcome {
-            Some(outcome) => self.pointed_at(name, &record, want, outcome).await,
-            None => self.checked_tag(name, &record, &policy, want).await,
+        match (plan, record) {
+            (Plan::Serve, Some(record)) => {
+                let hit = CacheOutcome::Hit;
+                self.pointed_at(name, &record, want, hit).await
+            }
+            (Plan::ServeOffline, Some(record)) => {
+                let found = self.pointed_at(name, &record, want, CacheOutcome::Offline);
+                let age = Some(now.since(record.confirmed));
+                Ok(ManifestAnswer {
+                    age,
+                    ..found.await?
+                })
+            }
+            (Plan::Check, Some(record)) => {
+                let asking = (want, demand);
+                self.checked_tag(name, &record, &policy, asking).await
+            }
+            (Plan::Lack, _) => Err(lacking(name)),
+            (Plan::Fetch, _) | (Plan::Serve | Plan::ServeOffline | Plan::Check, None) => {
+                self.unknown_tag(name, want, demand).await
+            }
         }
+    }
+
+    /// Answers a client that reads no index with what the tag was for others, when the registry cannot be asked what it
+    /// is for such clients.
+    pub(super) async fn as_index(
+        &self,
+        name: TagName,
+        want: Want,
+        failure: CacheError,
+    ) -> Result<ManifestAnswer, CacheError> {
+        let name = TagName {
+            class: VariantClass::Index,
+            ..name
+        };
+        let Some(record) = self.tags.find(&name).await? else {
+            return Err(failure);
+        };
+        let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
+        self.outlasting(&name, &record, &policy, want, failure)
+            .await
     }
 
     /// A tag that nobody asked for yet: fetched, and remembered, once for all who want it now.
@@ -116,54 +153,77 @@ impl Manifests {
         Ok(ManifestAnswer { outcome, ..found })
     }
 
-    /// A tag that is known and no longer fresh: the registry is asked, and the old answer goes out if it cannot be.
+    /// A tag that is known and has to be asked for: the old answer goes out if the registry does not confirm it.
     async fn checked_tag(
         &self,
         name: &TagName,
         record: &Arc<TagRecord>,
         policy: &Policy,
-        want: Want,
+        (want, demand): (Want, Demand),
     ) -> Result<ManifestAnswer, CacheError> {
-        let known = record.known();
-        let is_servable = self.is_servable(&name.view, record, want).await?;
-        let outlives = |failure: &CacheError| {
-            let failure = failure_of(failure).filter(|_| is_servable)?;
-            match decision::after(&known, failure, policy, self.backing.clock.now()) {
-                Verdict::Stale(reason) => Some(reason),
-                Verdict::Fail => None,
-            }
-        };
-        let asking = self.check(name, record);
-        let asked = match outlives(&CacheError::TooSlow) {
-            Some(_) => timeout(policy.answer_within, asking)
+        let asked = match self.patience(name, record, policy, (want, demand)).await? {
+            Some(patience) => timeout(patience, self.check(name, record, demand))
                 .await
                 .unwrap_or(Err(CacheError::TooSlow)),
-            None => within(asking).await,
+            None => within(self.check(name, record, demand)).await,
         };
-        let failure = match asked {
+        match asked {
             Ok(Checked::Same(record)) => {
-                return self
-                    .pointed_at(name, &record, want, CacheOutcome::Revalidated)
-                    .await;
+                let revalidated = CacheOutcome::Revalidated;
+                self.pointed_at(name, &record, want, revalidated).await
             }
             Ok(Checked::Moved(record, bytes)) => {
-                return Ok(answer(record.head(), Some(bytes), CacheOutcome::Miss));
+                Ok(answer(record.head(), Some(bytes), CacheOutcome::Miss))
             }
-            Err(failure) => failure,
-        };
-        let Some(reason) = outlives(&failure) else {
+            Err(failure) => self.outlasting(name, record, policy, want, failure).await,
+        }
+    }
+
+    /// Returns how long a client waits for the registry's word that could be answered without it; `None` when it could
+    /// not, or wants that word. Who comes when the registry has been asked for a while already waits for the rest.
+    async fn patience(
+        &self,
+        name: &TagName,
+        record: &TagRecord,
+        policy: &Policy,
+        (want, demand): (Want, Demand),
+    ) -> Result<Option<Duration>, CacheError> {
+        let now = self.backing.clock.now();
+        let verdict = decision::after(&record.known(), Failure::Slow, policy, now);
+        let waits = demand == Demand::Now
+            || verdict == Verdict::Fail
+            || !self.is_servable(&name.view, record, want).await?;
+        let asked_for = self.checks.elapsed(name);
+        Ok((!waits).then(|| policy.answer_within.saturating_sub(asked_for)))
+    }
+
+    /// Answers with what a tag pointed at before, if that goes out after this failure.
+    async fn outlasting(
+        &self,
+        name: &TagName,
+        record: &TagRecord,
+        policy: &Policy,
+        want: Want,
+        failure: CacheError,
+    ) -> Result<ManifestAnswer, CacheError> {
+        let now = self.backing.clock.now();
+        let verdict = failure_of(&failure)
+            .map(|failure| decision::after(&record.known(), failure, policy, now));
+        let Some(Verdict::Stale(reason)) = verdict else {
             return Err(failure);
         };
+        if !self.is_servable(&name.view, record, want).await? {
+            return Err(failure);
+        }
         tracing::warn!(
             repository.name = %name.view, tag = %name.tag, content.digest = %record.digest, error = with_causes(&failure),
             "serving what the tag pointed at before: it could not be checked"
         );
-        let stale = self
-            .pointed_at(name, record, want, CacheOutcome::Stale(reason))
-            .await?;
+        let found = self.pointed_at(name, record, want, CacheOutcome::Stale(reason));
+        let age = Some(now.since(record.confirmed));
         Ok(ManifestAnswer {
-            age: Some(self.backing.clock.now().since(record.confirmed)),
-            ..stale
+            age,
+            ..found.await?
         })
     }
 
@@ -183,7 +243,16 @@ impl Manifests {
     }
 
     /// Asks the registry about a tag, once for all who want to know now.
-    async fn check(&self, name: &TagName, record: &Arc<TagRecord>) -> Result<Checked, CacheError> {
+    async fn check(
+        &self,
+        name: &TagName,
+        record: &Arc<TagRecord>,
+        demand: Demand,
+    ) -> Result<Checked, CacheError> {
+        // A tag that outlasts its absence is asked for no more often than one that was never there.
+        if demand == Demand::Usual && record.denial == Some(Denial::NotFound) {
+            self.believe_absence(&name.view, &Reference::Tag(name.tag.clone()), name.class)?;
+        }
         let (backing, fetcher, tags) = (
             self.backing.clone(),
             self.fetcher.clone(),
@@ -278,13 +347,10 @@ async fn deny(
     }
 }
 
-/// Returns where an answer comes from that needs no word of the registry.
-fn outcome_of(plan: Plan) -> Option<CacheOutcome> {
-    match plan {
-        Plan::Serve => Some(CacheOutcome::Hit),
-        Plan::ServeOffline => Some(CacheOutcome::Offline),
-        Plan::Check | Plan::Fetch | Plan::Lack => None,
-    }
+/// Says that a tag is not here, and that nobody may be asked.
+fn lacking(name: &TagName) -> CacheError {
+    let upstream = name.view.origin.upstream.as_str().into();
+    CacheError::Upstream(UpstreamError::Offline { upstream })
 }
 
 /// Answers for a tag that is not known, unless another request has come to know it meanwhile.
