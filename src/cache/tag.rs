@@ -243,3 +243,61 @@ pub fn failure_of(error: &CacheError) -> Option<Failure> {
         | CacheError::Stopping => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::cache::error::Word;
+    use crate::upstream::{LoginIdentity, LoginProblem, RateLimit};
+
+    #[test]
+    fn what_a_failure_says_of_what_is_known() {
+        let host = || "r.io".into();
+        let refused = UpstreamError::Refused {
+            host: host(),
+            status: StatusCode::FORBIDDEN,
+            message: None,
+            login: None,
+        };
+        let useless = UpstreamError::LoginRefused {
+            host: host(),
+            login: LoginIdentity::new("user acme"),
+            problem: LoginProblem::Unreadable("gone".into()),
+        };
+        let limited = UpstreamError::RateLimited {
+            host: host(),
+            limit: RateLimit::Pulls,
+            retry_after: Duration::from_secs(1),
+        };
+        let broken = UpstreamError::Unavailable {
+            host: host(),
+            status: StatusCode::BAD_GATEWAY,
+        };
+        let resting = UpstreamError::Resting {
+            host: host(),
+            retry_after: Duration::from_secs(1),
+            source: None,
+        };
+        let denied = Some(Failure::Said(Denial::Denied));
+        for (error, failure) in [
+            (CacheError::Upstream(refused), denied),
+            (CacheError::Upstream(useless), denied),
+            (CacheError::Upstream(limited), Some(Failure::RateLimited)),
+            (CacheError::Upstream(broken), Some(Failure::Unreachable)),
+            (CacheError::Upstream(resting), Some(Failure::Unreachable)),
+            (CacheError::TooSlow, Some(Failure::Slow)),
+            (
+                CacheError::ManifestUnknown(Word::Given),
+                Some(Failure::Said(Denial::NotFound)),
+            ),
+            (CacheError::Stopping, None),
+            (CacheError::Schema1, None),
+        ] {
+            assert_eq!(failure_of(&error), failure, "{error}");
+        }
+    }
+}

@@ -202,3 +202,6 @@ impl UpstreamContract {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,10 +24,12 @@ use super::sight::{View, Visibility};
 use crate::addressing::{Caller, Grant, Origin, Place};
 use crate::runtime::{Clock, Tasks};
 use crate::store::RecordStore;
-use crate::upstream::{Openness, Sample, Upstream};
+use crate::upstream::{Mode, Openness, Sample, Upstream, UpstreamError};
 
 /// How long a client waits for the registry's word. Asking goes on behind it.
 const ASK_WITHIN: Duration = Duration::from_secs(10);
+/// The same where an older word of the registry tells something.
+const ASK_AGAIN_WITHIN: Duration = Duration::from_millis(1_500);
 
 /// Decides who may read. All that is not said to be allowed here is refused.
 pub fn may_read(caller: &Caller, visibility: Visibility, audience: Audience) -> bool {
@@ -113,6 +115,11 @@ impl Visibilities {
         if let Some(visibility) = finding.fresh(reach, now) {
             return Ok(visibility.into());
         }
+        if upstream.mode() == Mode::Offline {
+            let upstream = upstream.name().as_str().into();
+            let nobody = CacheError::Upstream(UpstreamError::Offline { upstream });
+            return conclude(Err(nobody), &finding, reach, now);
+        }
         let thing = Thing::new(sample);
         match decide(&finding, self.memory.lately(view, &thing), reach, now) {
             Step::Take(verdict) => Ok(verdict),
@@ -121,7 +128,9 @@ impl Visibilities {
                 Ok(verdict)
             }
             Step::Ask => {
-                let answer = self.asked(upstream, view, &thing, reach).await;
+                let patience = finding.last().map_or(ASK_WITHIN, |_| ASK_AGAIN_WITHIN);
+                let asked = timeout(patience, self.asked(upstream, view, &thing, reach));
+                let answer = asked.await.unwrap_or(Err(CacheError::TooSlow));
                 conclude(answer, &finding, reach, now)
             }
         }
@@ -176,8 +185,7 @@ impl Visibilities {
 async fn word(
     mut pending: Pending<Result<(Openness, Thing), CacheError>>,
 ) -> Result<(Openness, Thing), CacheError> {
-    let told = timeout(ASK_WITHIN, pending.wait_for(Option::is_some));
-    let told = told.await.map_err(|_| CacheError::TooSlow)?;
+    let told = pending.wait_for(Option::is_some).await;
     let told = told.map_err(|_| CacheError::Stopping)?.clone();
     told.ok_or(CacheError::Stopping)?
 }
