@@ -18,7 +18,7 @@ async fn proxy(registry: &FakeRegistry) -> TestProxy {
 /// Asks for the tag a minute later, and returns the outcome, the body, and what the registry was asked.
 async fn check(registry: &FakeRegistry, proxy: &TestProxy) -> (String, Vec<u8>, Vec<String>) {
     registry.clear_log();
-    proxy.advance(MINUTE);
+    proxy.advance(MINUTE * 2);
     let reply = proxy.get("/v2/app/manifests/1").await;
     let outcome = reply.header("cache-status").unwrap().to_owned();
     (outcome, reply.body().await.to_vec(), registry.lines())
@@ -78,7 +78,7 @@ async fn a_tag_that_moved_comes_with_the_check() {
     assert_eq!((body, lines), (new.bytes.to_vec(), vec![GET.to_owned()]));
     repository.remove_tag("1");
     registry.clear_log();
-    proxy.advance(MINUTE);
+    proxy.advance(MINUTE * 2);
     assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 404);
     assert_eq!(registry.lines(), [GET]);
 }

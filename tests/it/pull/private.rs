@@ -278,7 +278,7 @@ async fn who_loses_a_private_repository_loses_its_tags() {
     let proxy = larder(&registry).await;
     let path = "/v2/team/app/manifests/1";
     proxy.get(path).await.body().await;
-    proxy.advance(std::time::Duration::from_mins(10));
+    proxy.advance(std::time::Duration::from_mins(11));
     registry.stop().await;
     let stale = proxy.get(path).await;
     let outcome = Some("larder; hit; detail=stale_unreachable");

@@ -7,7 +7,11 @@ use larder::oci::MediaType;
 
 use crate::support::{FakeRegistry, Fault, Image, Index, Kind, TestProxy, noise};
 
+/// How long tags are believed in these tests, give or take a tenth.
 const TEN_MINUTES: Duration = Duration::from_mins(10);
+/// When all of them are believed still, and when none is any more.
+const SURELY_FRESH: Duration = Duration::from_mins(9);
+const SURELY_STALE: Duration = Duration::from_mins(11);
 
 #[tokio::test]
 async fn a_tag_that_did_not_move_costs_one_head_however_many_ask() {
@@ -15,7 +19,7 @@ async fn a_tag_that_did_not_move_costs_one_head_however_many_ask() {
     let image = Image::with_layers([noise(1, 10)]).push_as(&registry.repository("app"), "1");
     let proxy = TestProxy::of(&registry).await;
     proxy.get("/v2/app/manifests/1").await.body().await;
-    proxy.advance(TEN_MINUTES - Duration::from_secs(1));
+    proxy.advance(SURELY_FRESH - Duration::from_secs(1));
     assert_eq!(
         proxy
             .get("/v2/app/manifests/1")
@@ -23,7 +27,7 @@ async fn a_tag_that_did_not_move_costs_one_head_however_many_ask() {
             .header("cache-status"),
         Some("larder; hit")
     );
-    proxy.advance(Duration::from_secs(1));
+    proxy.advance(SURELY_STALE - SURELY_FRESH + Duration::from_secs(1));
     registry.clear_log();
     // Nobody is answered before all have asked.
     let gate = registry.inject(Fault::on(Kind::ManifestHead).stall_before_headers());
@@ -61,7 +65,7 @@ async fn a_tag_that_moved_is_fetched_by_its_new_digest() {
         proxy.get("/v2/app/manifests/1").await.body().await,
         old.bytes
     );
-    proxy.advance(TEN_MINUTES);
+    proxy.advance(SURELY_STALE);
     registry.clear_log();
     assert_eq!(
         proxy.get("/v2/app/manifests/1").await.body().await,
@@ -93,7 +97,7 @@ async fn a_tag_stays_where_it_was_while_its_new_manifest_cannot_be_had() {
     let proxy = TestProxy::of(&registry).await;
     proxy.get("/v2/app/manifests/1").await.body().await;
     let new = Image::with_layers([noise(2, 10)]).push_as(&repository, "1");
-    proxy.advance(TEN_MINUTES);
+    proxy.advance(SURELY_STALE);
     let lie = registry.inject(
         Fault::on(Kind::ManifestGet)
             .of(&new.digest)
@@ -124,7 +128,7 @@ async fn a_tag_that_is_gone_is_gone_here_too() {
     let proxy = TestProxy::of(&registry).await;
     proxy.get("/v2/app/manifests/1").await.body().await;
     repository.remove_tag("1");
-    proxy.advance(TEN_MINUTES);
+    proxy.advance(SURELY_STALE);
     registry.clear_log();
     assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 404);
     assert_eq!(
@@ -171,7 +175,7 @@ async fn a_new_manifest_that_is_not_there_by_digest_does_not_take_the_tag_away()
     let proxy = TestProxy::of(&registry).await;
     proxy.get("/v2/app/manifests/1").await.body().await;
     let new = Image::with_layers([noise(2, 10)]).push_as(&repository, "1");
-    proxy.advance(TEN_MINUTES);
+    proxy.advance(SURELY_STALE);
     // A replica that lags: the tag is there, what it points to is not, but for the tag itself.
     registry.inject(
         Fault::on(Kind::ManifestGet)
@@ -215,7 +219,8 @@ async fn a_refusal_does_not_take_a_public_tag_away_for_a_day() {
         reply.header("cache-status"),
         Some("larder; hit; detail=stale_denied")
     );
-    proxy.advance(Duration::from_hours(1));
+    // The day begins when the tag is not fresh any more.
+    proxy.advance(SURELY_STALE + Duration::from_hours(1));
     assert_eq!(proxy.get("/v2/app/manifests/1").await.status, 404);
 }
 
