@@ -9,6 +9,7 @@
 
 mod advisories;
 mod cli;
+mod contract;
 mod fake_registry;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;

@@ -42,6 +42,8 @@ pub struct TestProxy {
     blobs: Arc<FaultyBlobs>,
     records: Arc<FaultyRecords>,
     counters: Arc<Registry>,
+    /// Taken away before the tasks are drained: idle connections end with it.
+    cache: Option<Arc<Cache>>,
     tasks: Tasks,
     stopping: CancellationToken,
     server: JoinHandle<usize>,
@@ -150,6 +152,17 @@ impl TestProxy {
         Some(number.trim().parse().unwrap())
     }
 
+    /// Returns the cache, for what operators do with it.
+    pub fn cache(&self) -> &Cache {
+        self.cache.as_ref().unwrap()
+    }
+
+    /// Takes a registry offline, or online again.
+    pub fn set_mode(&self, upstream: &str, mode: Mode) {
+        let switch = self.cache().upstreams().switch(&upstream.parse().unwrap());
+        switch.unwrap().set(mode, self.clock.now());
+    }
+
     /// Returns the store of records, which fails when told to.
     pub fn records(&self) -> &FaultyRecords {
         &self.records
@@ -203,6 +216,7 @@ impl TestProxy {
     pub async fn stop(mut self) {
         self.stopping.cancel();
         within("the server", &mut self.server).await.unwrap();
+        self.cache = None;
         assert_eq!(
             self.tasks.drain(Duration::from_secs(10)).await,
             0,
@@ -392,7 +406,7 @@ impl TestProxyBuilder {
         let metrics = Metrics::register(&mut counters);
         let parts = server::Parts {
             addressing: self.addressing(),
-            cache,
+            cache: cache.clone(),
             metrics,
             instance,
             connections: 1_000,
@@ -415,6 +429,7 @@ impl TestProxyBuilder {
             blobs,
             records,
             counters: Arc::new(counters),
+            cache: Some(cache),
             tasks,
             stopping,
             server,
