@@ -14,7 +14,7 @@ pub use client::{Client, Ending, Reply};
 pub use fake::{Bearer, FakeRegistry, Fault, Gate, Kind, Progress};
 pub use forward::ForwardProxy;
 pub use image::{Image, Index, PushedImage, PushedIndex, noise};
-pub use proxy::TestProxy;
+pub use proxy::{TestProxy, TestProxyBuilder};
 
 /// How long a test waits for anything. Far longer than what it waits for takes, so that only a mistake reaches it.
 const PATIENCE: Duration = Duration::from_secs(10);
