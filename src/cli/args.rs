@@ -117,6 +117,11 @@ pub(super) struct ServeArguments {
     /// ~/.cache/larder. Overrides cache.path.
     #[arg(long, value_name = "FOLDER")]
     cache_path: Option<OsString>,
+    /// Asks no registry: what is in the cache goes out as if it was fresh, and nothing else can be had.
+    ///
+    /// Registries with `offline = false` in their [[upstream]] are asked all the same. Sets server.offline.
+    #[arg(long)]
+    offline: bool,
 }
 
 /// The flags of `larder check`.
@@ -190,6 +195,7 @@ impl From<ServeArguments> for Flags {
             config: arguments.config.config,
             listen: arguments.listen,
             cache_path: arguments.cache_path,
+            offline: arguments.offline,
         }
     }
 }

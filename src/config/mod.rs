@@ -15,6 +15,7 @@ mod reader;
 mod resolve;
 mod settings;
 mod surroundings;
+mod tags;
 #[cfg(test)]
 mod tests;
 mod unreached;
@@ -79,11 +80,12 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
         .flat_map(unreached::unreached)
         .collect();
     let (settings, auth_files) = resolve::resolve(written, surroundings, &mut faults);
+    let misnamed = tags::misnamed(&settings.cache.tags);
     let warnings = warnings::warnings(&settings, &auth_files, surroundings);
     faults.unless_any(Loaded {
         settings,
         auth_files,
-        warnings: [unreached, warnings].concat(),
+        warnings: [unreached, misnamed, warnings].concat(),
         file: found.map(|found| found.path),
         overrides,
     })

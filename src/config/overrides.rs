@@ -16,6 +16,8 @@ pub struct Flags {
     pub listen: Option<OsString>,
     /// `--cache-path`: overrides `cache.path`.
     pub cache_path: Option<OsString>,
+    /// `--offline`: sets `server.offline`.
+    pub offline: bool,
 }
 
 /// Texts that stand for keys of the file, and what is wrong with them.
@@ -52,12 +54,15 @@ impl Overrides {
     pub(super) fn from_flags(flags: &Flags) -> Self {
         let listen = ("server.listen", "--listen", &flags.listen);
         let cache_path = ("cache.path", "--cache-path", &flags.cache_path);
+        let is_offline = flags.offline.then(|| OsString::from("true"));
+        let offline = ("server.offline", "--offline", &is_offline);
         let entry = |(key, flag, text): (&str, &'static str, &Option<OsString>)| {
             let text = text.clone()?;
             Some((key.to_owned(), (Place::Flag(flag), text)))
         };
+        let entries = [listen, cache_path, offline].into_iter();
         Self {
-            entries: [listen, cache_path].into_iter().filter_map(entry).collect(),
+            entries: entries.filter_map(entry).collect(),
             ..Self::default()
         }
     }
@@ -110,7 +115,24 @@ impl OverrideSection<'_> {
         self.overrides.taken.push(key);
         found
     }
+
+    /// Returns what was read, or says why it could not be.
+    fn checked<T>(&mut self, read: Result<T, String>, place: &Place) -> Option<Located<T>> {
+        match read {
+            Ok(value) => Some(Located {
+                value,
+                place: place.clone(),
+            }),
+            Err(message) => {
+                self.overrides.faults.push(place.clone(), message);
+                None
+            }
+        }
+    }
 }
+
+/// What is said of a variable that is no text.
+const NOT_UTF_8: &str = "this is not UTF-8";
 
 impl Section for OverrideSection<'_> {
     fn text<T>(
@@ -121,15 +143,33 @@ impl Section for OverrideSection<'_> {
         let (place, text) = self.take(key)?;
         let parsed = match text.to_str() {
             Some(text) => parse_quoted(text, parse),
-            None => Err("this is not UTF-8".to_owned()),
+            None => Err(NOT_UTF_8.to_owned()),
         };
-        match parsed {
-            Ok(value) => Some(Located { value, place }),
-            Err(message) => {
-                self.overrides.faults.push(place, message);
-                None
-            }
-        }
+        self.checked(parsed, &place)
+    }
+
+    fn text_or_zero<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        self.text(key, parse)
+    }
+
+    /// Here, the texts have commas between them.
+    fn texts<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<Located<T>>> {
+        let (place, text) = self.take(key)?;
+        let Some(text) = text.to_str() else {
+            self.overrides.faults.push(place, NOT_UTF_8);
+            return None;
+        };
+        let texts = text.split(',').map(str::trim).filter(|one| !one.is_empty());
+        let values = texts.filter_map(|one| self.checked(parse_quoted(one, &parse), &place));
+        Some(values.collect())
     }
 
     fn truth(&mut self, key: &'static str) -> Option<Located<bool>> {

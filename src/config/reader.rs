@@ -29,6 +29,20 @@ pub(super) trait Section {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Located<T>>;
 
+    /// Takes a text as [`Section::text`] does, or the number 0 as the text that stands for it: it needs no unit.
+    fn text_or_zero<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>>;
+
+    /// Takes a list of texts, of which those that are wrong are left out.
+    fn texts<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<Located<T>>>;
+
     /// Takes a truth value.
     fn truth(&mut self, key: &'static str) -> Option<Located<bool>>;
 
@@ -218,6 +232,37 @@ impl Section for Table<'_> {
         self.take(key)?.into_text(parse)
     }
 
+    fn text_or_zero<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Located<T>> {
+        let value = self.take(key)?;
+        match value.value.get_ref() {
+            DeValue::Integer(number) if number.as_str() == "0" => {
+                value.checked(parse_quoted("0", parse))
+            }
+            DeValue::Integer(_) => {
+                value.is_not("a text in quotes, with its unit: \"30s\", \"10m\", \"24h\"")
+            }
+            DeValue::String(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => value.into_text(parse),
+        }
+    }
+
+    fn texts<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<Located<T>>> {
+        let list = self.list(key, |value| value.into_text(&parse))?;
+        Some(list.value.into_iter().flatten().collect())
+    }
+
     fn truth(&mut self, key: &'static str) -> Option<Located<bool>> {
         let value = self.take(key)?;
         let DeValue::Boolean(truth) = value.value.get_ref() else {
@@ -253,13 +298,7 @@ impl<'a> Value<'a> {
         let DeValue::String(text) = self.value.get_ref() else {
             return self.is_not("a text in quotes");
         };
-        match parse_quoted(text, parse) {
-            Ok(value) => Some(self.located(value)),
-            Err(message) => {
-                self.document.fault(self.place(), message);
-                None
-            }
-        }
+        self.checked(parse_quoted(text, parse))
     }
 
     /// Reads a table to its end.
@@ -315,6 +354,17 @@ impl<'a> Value<'a> {
         Located {
             value,
             place: self.place(),
+        }
+    }
+
+    /// Returns what was read, or says why it could not be.
+    fn checked<T>(&self, read: Result<T, String>) -> Option<Located<T>> {
+        match read {
+            Ok(value) => Some(self.located(value)),
+            Err(message) => {
+                self.document.fault(self.place(), message);
+                None
+            }
         }
     }
 

@@ -6,18 +6,19 @@ use std::path::PathBuf;
 use super::auth_files::{self, AuthFiles};
 use super::egress;
 use super::fault::{Faults, Place};
-use super::file::{CacheKeys, ServerKeys, TagKeys, UpstreamKeys, Written};
+use super::file::{CacheKeys, ServerKeys, UpstreamKeys, Written};
 use super::logins::LoginReader;
 use super::reader::Located;
 use super::settings::Settings;
 use super::surroundings::Surroundings;
+use super::tags;
 use super::upstreams::{self, Upstream};
 use super::values::DefaultUpstream;
 use crate::addressing::UpstreamRule;
-use crate::cache::freshness::{self, Keys, UpstreamContract};
 use crate::oci::UpstreamName;
+use crate::server::{self, CatalogAudience};
 use crate::store::disk;
-use crate::{addressing, cache, server, upstream};
+use crate::{addressing, cache, upstream};
 
 /// Where the registry API is served unless something else is written: nobody but this machine gets there.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
@@ -53,16 +54,21 @@ pub(super) fn resolve(
         faults.push(place, message);
     }
     let default = default_upstream(written.server.default_upstream, &upstreams, faults);
+    let networks = written.server.refresh_from.into_iter().flatten();
+    let refresh_from = networks.map(|network| network.value).collect();
+    let catalog = written.server.catalog;
+    let mode = written.server.offline.map(upstreams::mode);
+    let mode = mode.unwrap_or_default();
     let settings = Settings {
         server: server::Settings {
             listen,
-            refresh_from: Vec::new(),
-            catalog: server::CatalogAudience::default(),
+            refresh_from,
+            catalog: catalog.map_or_else(CatalogAudience::default, |catalog| catalog.value),
         },
         metrics_listen,
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
-            tags: tags(written.tags, &upstreams),
+            tags: tags::contract(written.tags, &upstreams),
             share: upstreams::share(&upstreams),
         },
         addressing: addressing::Settings {
@@ -76,7 +82,8 @@ pub(super) fn resolve(
                 endpoints: upstream.endpoints,
                 credentials: upstream.credentials,
                 token_hosts: upstream.token_hosts,
-                mode: upstream::Mode::default(),
+                // What is written of one counts before what is written of all.
+                mode: upstream.mode.unwrap_or(mode),
             })
             .collect(),
         egress: egress::egress(surroundings, faults),
@@ -206,24 +213,6 @@ fn store(keys: CacheKeys, surroundings: &Surroundings, faults: &mut Faults) -> d
 /// Makes a path absolute, as far as the working folder is known.
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
-}
-
-fn tags(keys: TagKeys, upstreams: &[Upstream]) -> freshness::Settings {
-    let own = |upstream: &Upstream| UpstreamContract {
-        upstreams: upstream.pattern.clone(),
-        rules: Vec::new(),
-        keys: Keys {
-            freshness: upstream.freshness,
-            ..Keys::default()
-        },
-    };
-    freshness::Settings {
-        keys: Keys {
-            freshness: keys.freshness.map(|freshness| freshness.value),
-            ..Keys::default()
-        },
-        upstreams: upstreams.iter().map(own).collect(),
-    }
 }
 
 fn rule(upstream: &Upstream) -> UpstreamRule {

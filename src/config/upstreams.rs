@@ -8,11 +8,12 @@ use super::fault::{Faults, Place};
 use super::file::{CredentialKeys, UpstreamKeys};
 use super::logins::LoginReader;
 use super::reader::Located;
+use super::tags;
 use crate::addressing::{Alias, VirtualHost};
-use crate::cache::freshness::Freshness;
+use crate::cache::freshness::{Keys, TagRule};
 use crate::cache::{Audience, ShareRule, ShareRules};
 use crate::oci::{RepositoryPattern, UpstreamName, UpstreamPattern};
-use crate::upstream::{CredentialSettings, EndpointSettings, EndpointUrl};
+use crate::upstream::{CredentialSettings, EndpointSettings, EndpointUrl, Mode};
 
 /// The registries that can be reached unless `public_registries` is false. All of them let anyone pull something.
 const PUBLIC: [&str; 13] = [
@@ -38,7 +39,10 @@ pub(super) struct Upstream {
     pub(super) endpoints: Vec<EndpointSettings>,
     pub(super) aliases: Vec<Alias>,
     pub(super) hosts: Vec<VirtualHost>,
-    pub(super) freshness: Option<Freshness>,
+    pub(super) tags: Keys,
+    pub(super) tag_rules: Vec<TagRule>,
+    /// `None` where nothing is written: then it is that of all.
+    pub(super) mode: Option<Mode>,
     pub(super) credentials: Vec<CredentialSettings>,
     pub(super) token_hosts: Vec<Arc<str>>,
     /// To whom private content goes, and where that differs for some repositories.
@@ -58,7 +62,9 @@ impl Upstream {
             endpoints,
             aliases: Vec::new(),
             hosts: Vec::new(),
-            freshness: None,
+            tags: Keys::default(),
+            tag_rules: Vec::new(),
+            mode: None,
             credentials: Vec::new(),
             token_hosts: Vec::new(),
             share: Audience::default(),
@@ -121,7 +127,9 @@ fn write_over(upstream: &mut Upstream, keys: UpstreamKeys, logins: &mut LoginRea
     }
     upstream.aliases = keys.aliases.into_iter().map(|alias| alias.value).collect();
     upstream.hosts = keys.hosts.into_iter().map(|host| host.value).collect();
-    upstream.freshness = keys.freshness.map(|freshness| freshness.value);
+    upstream.tags = tags::keys(keys.tags);
+    upstream.tag_rules = tags::rules(keys.tag_rules, logins.faults);
+    upstream.mode = keys.offline.map(mode);
     let text = |host: Located<VirtualHost>| Arc::from(host.value.as_str());
     upstream.token_hosts = keys.token_hosts.into_iter().map(text).collect();
     upstream.share = keys
@@ -134,6 +142,14 @@ fn write_over(upstream: &mut Upstream, keys: UpstreamKeys, logins: &mut LoginRea
     };
     upstream.shares = keys.credential.iter().filter_map(share).collect();
     upstream.credentials = logins.of_upstream(&upstream.pattern, keys.credential, keys.credentials);
+}
+
+/// Returns the mode that is written.
+pub(super) fn mode(offline: Located<bool>) -> Mode {
+    match offline.value {
+        true => Mode::Offline,
+        false => Mode::Online,
+    }
 }
 
 /// Returns to whom private content goes: for each upstream, names in full before patterns, what is written for some of

@@ -1,14 +1,26 @@
 //! Reads the texts that stand for values. Each error completes a sentence that starts with the text.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 
 use crate::addressing::{Alias, AliasError, VirtualHost};
 use crate::cache::Audience;
-use crate::cache::freshness::Freshness;
-use crate::oci::{NameError, RepositoryPattern, UpstreamName, UpstreamNameError, UpstreamPattern};
+use crate::cache::freshness::{Freshness, StaleLimit};
+use crate::oci::{
+    ImagePattern, NameError, RepositoryPattern, UpstreamName, UpstreamNameError, UpstreamPattern,
+};
+use crate::server::CatalogAudience;
 use crate::upstream::{ApiPath, EndpointUrl, HelperName};
+
+/// The longest wait for a registry where there is an answer without it: as long as where there is none. Clients give
+/// up: containerd after 30 seconds, and it waits anew for each thing that it asks for.
+const ANSWER_WITHIN_AT_MOST: Duration = Duration::from_secs(10);
+
+/// How much of an IPv6 address says that it stands for an IPv4 address, in bits.
+const MAPPED_PREFIX: u8 = 96;
 
 /// Where names lead that name no upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +75,69 @@ pub(super) fn freshness(text: &str) -> Result<Freshness, String> {
     }
 }
 
+/// Reads how long what is old goes out: a duration, which `0` is as well, or `"unlimited"`.
+pub(super) fn stale_limit(text: &str) -> Result<StaleLimit, String> {
+    match (text, duration(text)) {
+        ("unlimited", _) => Ok(StaleLimit::Unlimited),
+        (_, Some(limit)) => Ok(StaleLimit::For(limit)),
+        (_, None) => Err(
+            "is no limit: write a duration with its unit, as in 30m or 24h, 0 for not at all, or \"unlimited\""
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads how long a client waits that could be answered at once.
+pub(super) fn answer_within(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Some(wait) if wait <= ANSWER_WITHIN_AT_MOST => Ok(wait),
+        Some(_) => Err(format!(
+            "is too long, since clients give up while larder waits: write {} at most",
+            humantime::format_duration(ANSWER_WITHIN_AT_MOST)
+        )),
+        None => Err(
+            "is no duration: write it with its unit, as in 500ms or 2s, or 0 to answer at once"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads a duration with its unit, which only 0 does not need.
+fn duration(text: &str) -> Option<Duration> {
+    match text {
+        "0" => Some(Duration::ZERO),
+        text => humantime::parse_duration(text).ok(),
+    }
+}
+
+/// Reads a network, or an address as the network of that one.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse().map(|address: IpAddr| IpNet::from(address));
+    // The clients are known by the addresses that they have where both kinds are told apart.
+    let canonical = |network: IpNet| match network {
+        IpNet::V6(v6) if v6.prefix_len() >= MAPPED_PREFIX => match v6.addr().to_ipv4_mapped() {
+            Some(v4) => IpNet::new(v4.into(), v6.prefix_len() - MAPPED_PREFIX).unwrap_or(network),
+            None => network,
+        },
+        IpNet::V4(_) | IpNet::V6(_) => network,
+    };
+    match text.parse().or_else(|_| address()) {
+        Ok(network) => Ok(canonical(network).trunc()),
+        Err(_) => Err(
+            "is neither a network nor an address: write 10.0.0.0/8, 192.0.2.1 or 2001:db8::/32"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads who can list what is here.
+pub(super) fn catalog_audience(text: &str) -> Result<CatalogAudience, String> {
+    Ok(match audience(text)? {
+        Audience::Everyone => CatalogAudience::Everyone,
+        Audience::ThisMachine => CatalogAudience::ThisMachine,
+    })
+}
+
 /// Reads the name of an upstream, or the pattern of a family of names.
 pub(super) fn upstream_pattern(text: &str) -> Result<UpstreamPattern, String> {
     bare_name(text)
@@ -114,6 +189,22 @@ pub(super) fn repository_pattern(text: &str) -> Result<RepositoryPattern, String
         format!(
             "{error}: write the names of repositories, as in team/app or team/** for all below team"
         )
+    })
+}
+
+/// Reads which tags a rule is for.
+pub(super) fn image_pattern(text: &str) -> Result<ImagePattern, String> {
+    text.parse().map_err(|error| {
+        let first = text.split('/').next().filter(|first| *first != text);
+        match first {
+            Some(host) if host.contains(':') && host.parse::<UpstreamName>().is_ok() => format!(
+                "has the name of a registry: leave out '{host}/', the rule is for this upstream alone"
+            ),
+            Some(_) | None => format!(
+                "is no image: {error}; write the repository as its registry calls it, ':' and the tag, as in \
+                 library/alpine:3.* or team/**:v*"
+            ),
+        }
     })
 }
 

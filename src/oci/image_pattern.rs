@@ -55,8 +55,25 @@ impl ImagePattern {
 
     /// Returns whether the rule is for all tags of this repository.
     pub fn matches_all_tags(&self, repository: &RepositoryName) -> bool {
+        self.is_for_all_tags() && self.repositories.matches(repository)
+    }
+
+    /// Returns which repositories the rule is for, with some of their tags at least.
+    pub fn repositories(&self) -> &RepositoryPattern {
+        &self.repositories
+    }
+
+    /// Returns whether all tags that match another pattern match this one, where the texts show it: the same tags or
+    /// all of them, of repositories that this one plainly covers.
+    pub fn plainly_covers(&self, other: &Self) -> bool {
+        let text = |pattern: &Self| pattern.tags.as_ref().map(|tags| tags.text.clone());
+        (self.is_for_all_tags() || text(self) == text(other))
+            && self.repositories.plainly_covers(&other.repositories)
+    }
+
+    fn is_for_all_tags(&self) -> bool {
         let is_all = |tags: &TagPattern| tags.text.bytes().all(|byte| byte == b'*');
-        self.tags.as_ref().is_none_or(is_all) && self.repositories.matches(repository)
+        self.tags.as_ref().is_none_or(is_all)
     }
 }
 
@@ -155,6 +172,25 @@ mod tests {
             let parsed: ImagePattern = pattern.parse().unwrap();
             let found = parsed.matches_all_tags(&"a/app".parse().unwrap());
             assert_eq!(found, matches, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn which_rules_take_in_others() {
+        for (first, second, covers) in [
+            ("a", "a", true),
+            ("a:v*", "a:v*", true),
+            ("a", "a:v*", true),
+            ("a:*", "a", true),
+            ("**", "a/b:v*", true),
+            ("a/**", "a/b:v*", true),
+            ("**:v*", "a:v*", true),
+            ("a:v*", "a", false),
+            ("a:v*", "a:w*", false),
+            ("a/**:v*", "b:v*", false),
+        ] {
+            let [one, other] = [first, second].map(|text| text.parse::<ImagePattern>().unwrap());
+            assert_eq!(one.plainly_covers(&other), covers, "{first} {second}");
         }
     }
 

@@ -4,29 +4,33 @@
 //! as flags. `deploy/larder.toml` shows all of them.
 
 mod login;
+mod tags;
 mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeTable;
 
 pub(in crate::config) use login::{
     CredentialKeys, LoginKeys, SecretKeys, SharedLoginKeys, SourceKind,
 };
+pub(in crate::config) use tags::{TagKeys, TagRuleKeys};
 pub(in crate::config) use upstream::{EndpointKeys, UpstreamKeys};
 
 use super::overrides::Overrides;
 use super::reader::{Document, Located, Section, Table};
 use super::values::{self, DefaultUpstream};
-use crate::cache::freshness::Freshness;
+use crate::server::CatalogAudience;
 
 /// A configuration as it was written, in a file or in what overrides it.
 #[derive(Debug, Default)]
 pub(in crate::config) struct Written {
     pub(in crate::config) server: ServerKeys,
     pub(in crate::config) cache: CacheKeys,
+    /// `[tags]`: how fresh the tags of all upstreams are.
     pub(in crate::config) tags: TagKeys,
     /// `[credentials]`: cannot be given as variables.
     pub(in crate::config) logins: SharedLoginKeys,
@@ -93,6 +97,19 @@ pub(in crate::config) struct ServerKeys {
     pub(in crate::config) default_upstream: Option<Located<DefaultUpstream>>,
     /// Whether the built-in upstreams can be reached. Default: true.
     pub(in crate::config) public_registries: Option<Located<bool>>,
+    /// Whether no upstream is ever asked: what is here goes out as if it was fresh, and what is not cannot be had.
+    /// `offline = false` in an `[[upstream]]` takes that one out. Default: false.
+    pub(in crate::config) offline: Option<Located<bool>>,
+    /// Networks and addresses whose clients may have a registry asked at once, by `Cache-Control: no-cache`, beside
+    /// those on this machine; as a variable with commas between them. Default: none.
+    ///
+    /// Danger: each such request costs one upstream, of which a registry may allow few.
+    pub(in crate::config) refresh_from: Option<Vec<Located<IpNet>>>,
+    /// Who can list which repositories are here (`_catalog`): clients on `"this-machine"`, or `"everyone"` who reaches
+    /// `listen`. Default: `"this-machine"`.
+    ///
+    /// Danger: with `"everyone"`, who reaches larder learns what its users pull.
+    pub(in crate::config) catalog: Option<Located<CatalogAudience>>,
 }
 
 impl ServerKeys {
@@ -102,6 +119,9 @@ impl ServerKeys {
             metrics_listen: section.text("metrics_listen", values::socket_address),
             default_upstream: section.text("default_upstream", values::default_upstream),
             public_registries: section.truth("public_registries"),
+            offline: section.truth("offline"),
+            refresh_from: section.texts("refresh_from", values::network),
+            catalog: section.text("catalog", values::catalog_audience),
         }
     }
 
@@ -111,6 +131,9 @@ impl ServerKeys {
             metrics_listen: self.metrics_listen.or(weaker.metrics_listen),
             default_upstream: self.default_upstream.or(weaker.default_upstream),
             public_registries: self.public_registries.or(weaker.public_registries),
+            offline: self.offline.or(weaker.offline),
+            refresh_from: self.refresh_from.or(weaker.refresh_from),
+            catalog: self.catalog.or(weaker.catalog),
         }
     }
 }
@@ -141,30 +164,6 @@ impl CacheKeys {
         Self {
             path: self.path.or(weaker.path),
             min_free: self.min_free.or(weaker.min_free),
-        }
-    }
-}
-
-/// `[tags]`: how long a tag counts as current.
-#[derive(Debug, Default)]
-pub(in crate::config) struct TagKeys {
-    /// A duration with its unit (`"10m"`), `"always"` (ask each time) or `"immutable"` (never ask again). Default:
-    /// `"10m"`.
-    ///
-    /// Danger: with `"immutable"`, a tag that moves upstream keeps its old content here.
-    pub(in crate::config) freshness: Option<Located<Freshness>>,
-}
-
-impl TagKeys {
-    fn read(section: &mut impl Section) -> Self {
-        Self {
-            freshness: section.text("freshness", values::freshness),
-        }
-    }
-
-    fn over(self, weaker: Self) -> Self {
-        Self {
-            freshness: self.freshness.or(weaker.freshness),
         }
     }
 }

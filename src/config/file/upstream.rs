@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::login::{CredentialKeys, LoginKeys};
+use super::tags::{TagKeys, TagRuleKeys};
 use crate::addressing::{Alias, VirtualHost};
 use crate::cache::Audience;
-use crate::cache::freshness::Freshness;
 use crate::config::reader::{Located, Section, Table, Value};
 use crate::config::values;
 use crate::oci::UpstreamPattern;
@@ -26,8 +26,12 @@ pub(in crate::config) struct UpstreamKeys {
     pub(in crate::config) aliases: Vec<Located<Alias>>,
     /// Host names of larder under which it is this upstream only. Default: none.
     pub(in crate::config) hosts: Vec<Located<VirtualHost>>,
-    /// As in `[tags]`, for this upstream. Default: the one of `[tags]`.
-    pub(in crate::config) freshness: Option<Located<Freshness>>,
+    /// The keys of `[tags]`, for this upstream. Default: what `[tags]` says.
+    pub(in crate::config) tags: TagKeys,
+    /// `[[upstream.tag_rule]]`: other keys for some of its tags. The first that matches counts.
+    pub(in crate::config) tag_rules: Vec<TagRuleKeys>,
+    /// Whether it is never asked. Default: what `server.offline` says.
+    pub(in crate::config) offline: Option<Located<bool>>,
     /// The login for all repositories. It goes to the last endpoint alone; others have their own. Default: none.
     pub(in crate::config) credentials: Option<LoginKeys>,
     /// `[[upstream.credential]]`: other logins for some repositories. The first that matches counts.
@@ -49,15 +53,19 @@ impl UpstreamKeys {
         Self {
             name: table.required_text("name", values::upstream_pattern),
             endpoints: table.list("endpoints", EndpointKeys::read),
-            aliases: texts(table, "aliases", values::alias),
-            hosts: texts(table, "hosts", values::host),
-            freshness: table.text("freshness", values::freshness),
+            aliases: table.texts("aliases", values::alias).unwrap_or_default(),
+            hosts: table.texts("hosts", values::host).unwrap_or_default(),
+            tags: TagKeys::read(table),
+            tag_rules: table
+                .list("tag_rule", |value| value.into_table(TagRuleKeys::read))
+                .map_or_else(Vec::new, |list| list.value.into_iter().flatten().collect()),
+            offline: table.truth("offline"),
             credentials: table.table("credentials", LoginKeys::read),
             credential: table
                 .list("credential", |value| value.into_table(CredentialKeys::read))
                 .map_or_else(Vec::new, |list| list.value.into_iter().flatten().collect()),
             share: table.text("share", values::audience),
-            token_hosts: texts(table, "token_hosts", values::host),
+            token_hosts: table.texts("token_hosts", values::host).unwrap_or_default(),
         }
     }
 }
@@ -111,15 +119,4 @@ impl EndpointKeys {
         });
         keys.unwrap_or_default()
     }
-}
-
-/// Reads a list of texts; none is an empty list.
-fn texts<T>(
-    table: &mut Table<'_>,
-    key: &'static str,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Vec<Located<T>> {
-    table
-        .list(key, |value| value.into_text(&parse))
-        .map_or_else(Vec::new, |list| list.value.into_iter().flatten().collect())
 }

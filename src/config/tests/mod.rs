@@ -326,9 +326,9 @@ fn flags_win_over_variables_and_variables_over_the_file() {
         ("LARDER_CACHE__PATH", "/variable"),
     ];
     let with_flags = Flags {
-        config: None,
         listen: Some("127.0.0.1:3".into()),
         cache_path: Some("/flag".into()),
+        ..Flags::default()
     };
     let in_file = folder.path().join("file");
     for (variables, flags, port, freshness, path) in [
