@@ -32,6 +32,9 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
         "starts: {}",
         check::exposure(&loaded.settings).join("; "),
     );
+    if let Some(names) = check::offline(&loaded.settings) {
+        tracing::warn!("offline, never asked: {names}");
+    }
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }

@@ -109,6 +109,9 @@ fn check_says_what_is_configured() {
         metrics_listen = "127.0.0.1:5001"
         default_upstream = "none"
         public_registries = false
+        offline = true
+        refresh_from = ["10.0.0.0/8", "192.0.2.1"]
+        catalog = "everyone"
         [cache]
         path = "/var/cache/larder"
         min_free = "10GiB"
@@ -120,10 +123,20 @@ fn check_says_what_is_configured() {
         aliases = ["hub"]
         hosts = ["hub.larder.example"]
         freshness = "1h 30m"
+        offline = false
+        [[upstream.tag_rule]]
+        match = "library/alpine:3.*"
+        freshness = "always"
+        answer_within = 0
+        [[upstream.tag_rule]]
+        match = "alpine"
+        stale_on_denied = "unlimited"
         [[upstream]]
         name = "up.example"
         endpoints = ["http://10.0.0.1:5001"]
         freshness = "immutable"
+        stale_on_not_found = "24h"
+        stale_on_unreachable = 0
         [[upstream]]
         name = "*.dkr.ecr.*.amazonaws.com"
         "#,

@@ -3,9 +3,10 @@
 use crate::cache::{Audience, ShareRule};
 use crate::config::Settings;
 use crate::oci::UpstreamPattern;
+use crate::server::CatalogAudience;
 use crate::upstream::{self, CredentialSettings, CredentialSource, EndpointSettings};
 
-/// Says who can pull what, a sentence each.
+/// Says who can pull what, and who may do more, a sentence each.
 pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
     let all = settings.upstreams.iter();
     let public = names(all.clone().map(|upstream| &upstream.pattern));
@@ -24,6 +25,20 @@ pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
         let kept = names(kept.into_iter());
         sentences.push(format!(
             "only clients on this machine can pull private images of: {kept}"
+        ));
+    }
+    match settings.server.catalog {
+        CatalogAudience::ThisMachine => {}
+        CatalogAudience::Everyone => sentences.push(format!(
+            "anyone who can reach {listen} can list which repositories are here, those that only this machine can pull left out"
+        )),
+    }
+    if !settings.server.refresh_from.is_empty() {
+        let networks = settings.server.refresh_from.iter().map(ToString::to_string);
+        let networks: Vec<String> = networks.collect();
+        sentences.push(format!(
+            "clients of {} can have registries asked at once, by Cache-Control: no-cache",
+            networks.join(", ")
         ));
     }
     sentences

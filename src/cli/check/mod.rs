@@ -1,16 +1,17 @@
 //! `larder check`: says what is wrong with the configuration, or else what it means.
 
+mod contract;
 mod exposure;
 mod upstreams;
 
 use bytesize::ByteSize;
 
 pub(super) use exposure::exposure;
+pub(super) use upstreams::offline;
 
 use super::failure::Failure;
 use super::log_settings;
 use super::output::Output;
-use crate::cache::freshness::Freshness;
 use crate::config::{self, Flags, Loaded, Settings, Surroundings};
 use crate::telemetry::log::LogLevel;
 
@@ -42,23 +43,21 @@ fn report(loaded: &Loaded) -> String {
         ("registry", format!("http://{}", settings.server.listen)),
         ("metrics", metrics(settings)),
         ("cache", cache(settings)),
-        (
-            "tags",
-            settings
-                .cache
-                .tags
-                .keys
-                .freshness
-                .map_or_else(|| "by what they look like".to_owned(), freshness),
-        ),
         ("default", default_upstream(settings)),
         ("proxies", upstreams::proxies(&settings.egress)),
     ];
     let labelled = |(label, value): (&str, String)| format!("{label:14} {value}");
     let mut report: Vec<String> = lines.into_iter().map(labelled).collect();
-    let logins = upstreams::shared_logins(loaded);
-    let labels = std::iter::once("logins").chain(std::iter::repeat(""));
-    report.extend(labels.zip(logins).map(labelled));
+    let offline = offline(settings).map(|names| format!("{names}: never asked"));
+    let more = [
+        ("offline", offline.into_iter().collect()),
+        ("tags", contract::usual(&settings.cache.tags)),
+        ("logins", upstreams::shared_logins(loaded)),
+    ];
+    for (label, lines) in more {
+        let labels = std::iter::once(label).chain(std::iter::repeat(""));
+        report.extend(labels.zip(lines).map(labelled));
+    }
     report.push("upstreams".to_owned());
     report.extend(upstreams::upstreams(loaded));
     report.push(String::new());
@@ -87,19 +86,6 @@ fn cache(settings: &Settings) -> String {
             ByteSize::b(bytes).display().iec()
         ),
         None => format!("{path}, leaving the usual reserve free"),
-    }
-}
-
-fn freshness(freshness: Freshness) -> String {
-    match freshness {
-        Freshness::For(duration) => {
-            format!(
-                "asked for again after {}",
-                humantime::format_duration(duration)
-            )
-        }
-        Freshness::Always => "asked for each time".to_owned(),
-        Freshness::Immutable => "never asked for again".to_owned(),
     }
 }
 

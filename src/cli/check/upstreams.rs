@@ -1,14 +1,14 @@
 //! Describes the upstreams: where they are asked, as whom, and through which proxies.
 
-use super::freshness;
+use super::contract;
 use crate::addressing::{Alias, VirtualHost};
 use crate::config::{Loaded, Settings};
 use crate::upstream::{
     self, ApiPath, CredentialSettings, CredentialSource, Egress, EndpointScope, EndpointSettings,
-    SecretSource,
+    Mode, SecretSource,
 };
 
-/// Describes each upstream: a line for what it is, and one for each login of its own.
+/// Describes each upstream: a line for what it is, and one for each login of its own and what it says of tags.
 pub(super) fn upstreams(loaded: &Loaded) -> Vec<String> {
     let describe = |upstream: &upstream::Settings| {
         let mut lines = vec![upstream_line(&loaded.settings, upstream)];
@@ -24,6 +24,10 @@ pub(super) fn upstreams(loaded: &Loaded) -> Vec<String> {
                 .map(|login| format!("    login for {}: {}", endpoint.url, login_line(login)));
             lines.extend(logins);
         }
+        let mut contracts = loaded.settings.cache.tags.upstreams.iter();
+        let own = contracts.find(|contract| contract.upstreams == upstream.pattern);
+        let tags = own.into_iter().flat_map(contract::of_upstream);
+        lines.extend(tags.map(|tags| format!("    {tags}")));
         if !upstream.token_hosts.is_empty() {
             let hosts = upstream.token_hosts.join(", ");
             lines.push(format!(
@@ -59,6 +63,28 @@ pub(super) fn shared_logins(loaded: &Loaded) -> Vec<String> {
         lines.push("no file of docker or podman for all upstreams".to_owned());
     }
     lines
+}
+
+/// Names the upstreams that are not asked, if there are any.
+pub(in crate::cli) fn offline(settings: &Settings) -> Option<String> {
+    let all = settings.upstreams.iter();
+    let (offline, online): (Vec<_>, Vec<_>) =
+        all.partition(|upstream| upstream.mode == Mode::Offline);
+    let names = |upstreams: &[&upstream::Settings]| {
+        let names: Vec<String> = upstreams
+            .iter()
+            .map(|one| one.pattern.to_string())
+            .collect();
+        names.join(", ")
+    };
+    match (offline.as_slice(), online.as_slice()) {
+        ([], _) => None,
+        (_, []) => Some("all upstreams".to_owned()),
+        (offline, online) if offline.len() > online.len() => {
+            Some(format!("all upstreams but {}", names(online)))
+        }
+        (offline, _) => Some(names(offline)),
+    }
 }
 
 /// Describes the proxies, without user and password.
@@ -106,10 +132,9 @@ fn upstream_line(settings: &Settings, upstream: &upstream::Settings) -> String {
     if !names.is_empty() {
         line.push_str(&format!("; also named {}", names.join(", ")));
     }
-    let mut contracts = settings.cache.tags.upstreams.iter();
-    let own = contracts.find(|contract| contract.upstreams == *pattern);
-    if let Some(own) = own.and_then(|own| own.keys.freshness) {
-        line.push_str(&format!("; tags {}", freshness(own)));
+    match upstream.mode {
+        Mode::Online => {}
+        Mode::Offline => line.push_str("; offline"),
     }
     line
 }

@@ -3,6 +3,7 @@
 mod endpoints;
 mod logins;
 mod shared;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::addressing::UpstreamRule;
-use crate::cache::freshness::{self, Freshness, Keys, UpstreamContract};
+use crate::cache::freshness::{self, Freshness, Keys, StaleLimit, TagRule, UpstreamContract};
 use crate::oci::UpstreamPattern;
 use crate::store::disk;
 use crate::upstream::{Egress, EndpointUrl};
@@ -216,6 +217,9 @@ listen = "0.0.0.0:80"
 metrics_listen = "[::1]:81"
 default_upstream = "1.dkr.ecr.eu-west-1.amazonaws.com"
 public_registries = false
+offline = true
+refresh_from = ["10.0.0.0/8", "192.0.2.1"]
+catalog = "everyone"
 [cache]
 path = "kept"
 min_free = "1GiB"
@@ -229,6 +233,15 @@ hosts = ["registry-1.docker.io", "Hub.example:5000"]
 name = "r.example:5000"
 endpoints = ["http://10.0.0.1:5001", { url = "https://r.example/docker/" }]
 freshness = "immutable"
+stale_on_unreachable = "2h"
+stale_on_rate_limit = "3h"
+stale_on_not_found = "4h"
+stale_on_denied = "unlimited"
+answer_within = "6s"
+offline = false
+[[upstream.tag_rule]]
+match = "releases/*:v*"
+freshness = "always"
 [[upstream]]
 name = "*.dkr.ecr.*.amazonaws.com"
 freshness = "1h"
@@ -262,6 +275,33 @@ fn contract(upstreams: UpstreamPattern, freshness: Option<Freshness>) -> Upstrea
     }
 }
 
+/// Makes the contract that has each key.
+fn full_contract(upstreams: UpstreamPattern) -> UpstreamContract {
+    let hours = |hours| Some(StaleLimit::For(Duration::from_hours(hours)));
+    UpstreamContract {
+        upstreams,
+        rules: vec![TagRule {
+            images: "releases/*:v*".parse().unwrap(),
+            keys: keys(Some(Freshness::Always)),
+        }],
+        keys: Keys {
+            freshness: Some(Freshness::Immutable),
+            stale_on_unreachable: hours(2),
+            stale_on_rate_limit: hours(3),
+            stale_on_not_found: hours(4),
+            stale_on_denied: Some(StaleLimit::Unlimited),
+            answer_within: Some(Duration::from_secs(6)),
+        },
+    }
+}
+
+fn offline(settings: upstream::Settings) -> upstream::Settings {
+    upstream::Settings {
+        mode: upstream::Mode::Offline,
+        ..settings
+    }
+}
+
 #[test]
 fn every_key_arrives() {
     let [hub, own, ecr] = ["docker.io", "r.example:5000", "*.dkr.ecr.*.amazonaws.com"]
@@ -269,8 +309,11 @@ fn every_key_arrives() {
     let expected = Settings {
         server: server::Settings {
             listen: "0.0.0.0:80".parse().unwrap(),
-            refresh_from: Vec::new(),
-            catalog: server::CatalogAudience::default(),
+            refresh_from: vec![
+                "10.0.0.0/8".parse().unwrap(),
+                "192.0.2.1/32".parse().unwrap(),
+            ],
+            catalog: server::CatalogAudience::Everyone,
         },
         metrics_listen: Some("[::1]:81".parse().unwrap()),
         addressing: addressing::Settings {
@@ -286,9 +329,9 @@ fn every_key_arrives() {
             default: Some("1.dkr.ecr.eu-west-1.amazonaws.com".parse().unwrap()),
         },
         upstreams: vec![
-            upstream(&hub, &["https://registry-1.docker.io"]),
+            offline(upstream(&hub, &["https://registry-1.docker.io"])),
             upstream(&own, &["http://10.0.0.1:5001", "https://r.example/docker"]),
-            upstream(&ecr, &[]),
+            offline(upstream(&ecr, &[])),
         ],
         egress: Egress::default(),
         store: disk::Settings {
@@ -300,7 +343,7 @@ fn every_key_arrives() {
                 keys: keys(Some(Freshness::Always)),
                 upstreams: vec![
                     contract(hub, None),
-                    contract(own, Some(Freshness::Immutable)),
+                    full_contract(own),
                     contract(ecr, Some(Freshness::For(Duration::from_hours(1)))),
                 ],
             },
@@ -591,6 +634,14 @@ fn the_example_has_no_fault_and_shows_every_key() {
         "path",
         "min_free",
         "freshness",
+        "stale_on_unreachable",
+        "stale_on_rate_limit",
+        "stale_on_not_found",
+        "stale_on_denied",
+        "answer_within",
+        "offline",
+        "refresh_from",
+        "catalog",
         "name",
         "endpoints",
         "ca_file",
