@@ -1,57 +1,22 @@
-//! Hosts that fail are left alone for a while: whoever waits for them gets an answer at once, from the cache perhaps.
-//!
-//! Each host that an endpoint leads to (itself, its token service, its storage) has a circuit. It opens after some failures
-//! in a row within a short time, lets one request through after a rest, and closes when that one is answered. A refusal or an
-//! absence is an answer. An answer that says that the host is in trouble counts once for each thing that was asked for: a
-//! single one that it cannot give closes it to nobody.
+//! When a host is left alone, and what ends that. Pure: the time comes in.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Uri;
-use moka::policy::EvictionPolicy;
-use moka::sync::Cache;
-use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
-use super::endpoint_url::Site;
-use super::error::UpstreamError;
-use crate::telemetry::with_causes;
+use super::CircuitLimits;
 
-/// When a host is left alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CircuitLimits {
-    /// So many failures in a row: 5.
-    pub failures: usize,
-    /// Within this time: 10 s.
-    pub within: Duration,
-    /// How long the first rest is: 5 s. Each further one is twice as long.
-    pub first_rest: Duration,
-    /// How long a rest is at most: 60 s.
-    pub longest_rest: Duration,
-}
-
-impl Default for CircuitLimits {
-    fn default() -> Self {
-        Self {
-            failures: 5,
-            within: Duration::from_secs(10),
-            first_rest: Duration::from_secs(5),
-            longest_rest: Duration::from_secs(60),
-        }
-    }
-}
-
-/// The health of one host. Pure: the time comes in.
+/// The health of one host.
 #[derive(Debug)]
-struct Circuit {
+pub(super) struct Circuit {
     limits: CircuitLimits,
     /// The last failures, as many as count.
     failures: VecDeque<Failure>,
     /// The rest that it has, if it has one.
-    rest: Option<Rest>,
+    pub(super) rest: Option<Rest>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +28,11 @@ struct Failure {
 /// What was asked for when a host answered and failed. One thing that it cannot give, however often it is asked for, says
 /// little of the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Subject(u64);
+pub(in crate::upstream) struct Subject(u64);
 
 impl Subject {
     /// Names what a URL asks for.
-    pub(super) fn of(url: &Uri) -> Self {
+    pub(in crate::upstream) fn of(url: &Uri) -> Self {
         let mut hasher = DefaultHasher::new();
         url.path().hash(&mut hasher);
         Self(hasher.finish())
@@ -76,7 +41,7 @@ impl Subject {
 
 /// What a request may do at a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+pub(super) enum Admission {
     /// It is one of many.
     Usual,
     /// It finds out whether the host is back.
@@ -84,7 +49,7 @@ enum Admission {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Rest {
+pub(super) struct Rest {
     until: Instant,
     length: Duration,
     /// Whether one request is on its way to find out whether the host is back.
@@ -92,7 +57,7 @@ struct Rest {
 }
 
 impl Circuit {
-    fn new(limits: CircuitLimits) -> Self {
+    pub(super) fn new(limits: CircuitLimits) -> Self {
         Self {
             limits,
             failures: VecDeque::new(),
@@ -101,7 +66,7 @@ impl Circuit {
     }
 
     /// Lets a request through, or says how long it is too early for one. A probe has to report.
-    fn admit(&mut self, now: Instant) -> Result<Admission, Duration> {
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Admission, Duration> {
         let Some(rest) = &mut self.rest else {
             return Ok(Admission::Usual);
         };
@@ -116,14 +81,14 @@ impl Circuit {
     }
 
     /// The host answered. Returns whether that ends a rest.
-    fn answered(&mut self) -> bool {
+    pub(super) fn answered(&mut self) -> bool {
         self.failures.clear();
         self.rest.take().is_some()
     }
 
     /// The host failed. `about` says what was asked for when it answered. Returns how long it is left alone from now on,
     /// if that is news.
-    fn failed(
+    pub(super) fn failed(
         &mut self,
         admission: Admission,
         about: Option<Subject>,
@@ -164,157 +129,11 @@ impl Circuit {
     }
 
     /// The request was given up: nothing is known, and another may find out.
-    fn given_up(&mut self, admission: Admission) {
+    pub(super) fn given_up(&mut self, admission: Admission) {
         if let (Some(rest), Admission::Probe) = (&mut self.rest, admission) {
             rest.is_probed = false;
         }
     }
-}
-
-/// A host as it is watched.
-#[derive(Debug)]
-struct Watched {
-    circuit: Circuit,
-    /// How it failed last.
-    failure: Option<Arc<UpstreamError>>,
-}
-
-/// A host is left alone.
-#[derive(Debug)]
-pub(super) struct Resting {
-    /// For how long.
-    pub(super) left: Duration,
-    /// How it failed last.
-    pub(super) failure: Option<Arc<UpstreamError>>,
-}
-
-/// The health of the hosts that one endpoint leads to.
-#[derive(Debug)]
-pub(super) struct Health {
-    limits: CircuitLimits,
-    sites: Cache<Site, Arc<Mutex<Watched>>>,
-    resting: Gauge,
-}
-
-/// The right to send one request. Dropped without a report, it says nothing.
-#[derive(Debug)]
-pub(super) struct Pass {
-    site: Site,
-    watched: Arc<Mutex<Watched>>,
-    admission: Admission,
-    resting: Gauge,
-    is_reported: bool,
-}
-
-impl Health {
-    /// How many hosts are remembered: an endpoint leads to a few.
-    const MAX_SITES: u64 = 64;
-
-    /// Starts with all hosts well. The gauge counts those that rest.
-    pub(super) fn new(limits: CircuitLimits, resting: Gauge) -> Self {
-        Self {
-            limits,
-            resting,
-            sites: Cache::builder()
-                .max_capacity(Self::MAX_SITES)
-                .eviction_policy(EvictionPolicy::lru())
-                .build(),
-        }
-    }
-
-    /// Lets a request to a host through, or says for how long the host is left alone, and why.
-    pub(super) fn admit(&self, site: &Site) -> Result<Pass, Resting> {
-        let well = || Watched {
-            circuit: Circuit::new(self.limits),
-            failure: None,
-        };
-        let watched = self
-            .sites
-            .get_with_by_ref(site, || Arc::new(Mutex::new(well())));
-        let admitted = {
-            let mut watched = locked(&watched);
-            let admitted = watched.circuit.admit(Instant::now());
-            admitted.map_err(|left| Resting {
-                left,
-                failure: watched.failure.clone(),
-            })
-        };
-        admitted.map(|admission| Pass {
-            site: site.clone(),
-            watched,
-            admission,
-            resting: self.resting.clone(),
-            is_reported: false,
-        })
-    }
-}
-
-impl Drop for Health {
-    /// Whoever is not asked any more does not rest.
-    fn drop(&mut self) {
-        for (_, watched) in &self.sites {
-            if locked(&watched).circuit.rest.is_some() {
-                self.resting.dec();
-            }
-        }
-    }
-}
-
-impl Pass {
-    /// Reports that the host answered.
-    pub(super) fn answered(mut self) {
-        self.is_reported = true;
-        let was_resting = {
-            let mut watched = locked(&self.watched);
-            watched.failure = None;
-            watched.circuit.answered()
-        };
-        if was_resting {
-            self.resting.dec();
-            tracing::info!(host = %self.site.name(), "answers again");
-        }
-    }
-
-    /// Reports that the host failed, and how. `about` says what was asked for, when it answered.
-    pub(super) fn failed(mut self, failure: UpstreamError, about: Option<Subject>) {
-        self.is_reported = true;
-        let failure = Arc::new(failure);
-        let (was_resting, rest) = {
-            let mut watched = locked(&self.watched);
-            watched.failure = Some(failure.clone());
-            let was_resting = watched.circuit.rest.is_some();
-            (
-                was_resting,
-                watched
-                    .circuit
-                    .failed(self.admission, about, Instant::now()),
-            )
-        };
-        if let Some(rest) = rest {
-            if !was_resting {
-                self.resting.inc();
-            }
-            tracing::warn!(
-                host = %self.site.name(),
-                rest_seconds = rest.as_secs(),
-                error = with_causes(&failure),
-                "fails again and again: it is left alone for a while"
-            );
-        }
-    }
-}
-
-impl Drop for Pass {
-    fn drop(&mut self) {
-        if !self.is_reported {
-            locked(&self.watched).circuit.given_up(self.admission);
-        }
-    }
-}
-
-/// What a panic left is as good as what was there: each change is complete by itself.
-fn locked(watched: &Mutex<Watched>) -> std::sync::MutexGuard<'_, Watched> {
-    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
