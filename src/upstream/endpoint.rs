@@ -16,6 +16,7 @@ use super::refusal::{self, Refusal};
 use super::request::Ask;
 use super::scheme::Fallback;
 use super::settings::{ApiPath, EndpointScope, EndpointSettings, Limits};
+use super::standing::EndpointStanding;
 use super::trust::{Hop, Reach};
 use super::wire::{Step, Wire};
 use crate::oci::RepositoryName;
@@ -82,6 +83,17 @@ impl Endpoint {
     /// Returns how patient we are.
     pub(super) fn limits(&self) -> &Limits {
         &self.wire.limits
+    }
+
+    /// Returns what is known of it and of the hosts that it leads to.
+    pub(super) fn standing(&self) -> EndpointStanding {
+        let own = self.fallback.url().unwrap_or(&self.url).site();
+        EndpointStanding {
+            url: self.url.to_string(),
+            hosts: self.wire.health.standings(own),
+            limits: self.wire.gates.all_closed(self.wire.clock.now()),
+            quotas: self.wire.quotas.told(),
+        }
     }
 
     /// Returns what it turned out not to do well.

@@ -16,6 +16,8 @@ use super::endpoint_url::Site;
 use super::error::RateLimit;
 use super::metrics::Kind;
 use super::quota::Quota;
+use super::standing::{ReachedLimit, later};
+use crate::runtime::Timestamp;
 
 /// Who is counted, and for what.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,6 +67,25 @@ impl Gates {
             Kind::Pull => stopping(RateLimit::Pulls),
             Kind::Head | Kind::Blob | Kind::List | Kind::Token | Kind::Ping => None,
         })
+    }
+
+    /// Returns all that are closed, with how long they will be: by host, those without a login first.
+    pub(super) fn all_closed(&self, now: Timestamp) -> Vec<ReachedLimit> {
+        let instant = Instant::now();
+        let closed = self.0.iter().filter(|(_, until)| *until > instant);
+        let mut reached: Vec<ReachedLimit> = closed
+            .map(|(gate, until)| ReachedLimit {
+                host: gate.site.name().clone(),
+                login: gate.login.clone(),
+                limit: gate.limit,
+                until: later(now, until - instant),
+            })
+            .collect();
+        reached.sort_by_key(|reached| {
+            let login = reached.login.as_ref().map(ToString::to_string);
+            (reached.host.clone(), login, reached.limit.to_string())
+        });
+        reached
     }
 
     /// Closes a gate.

@@ -19,6 +19,7 @@ use super::quota::Quota;
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     resting: Family<UpstreamLabels, Gauge>,
+    offline: Family<UpstreamLabels, Gauge>,
     pull_limit: Family<LoginLabels, Gauge>,
     pulls_remaining: Family<LoginLabels, Gauge>,
     pull_window: Family<LoginLabels, Gauge>,
@@ -88,6 +89,11 @@ impl Metrics {
             metrics.resting.clone(),
         );
         registry.register(
+            "upstream_offline",
+            "Whether a registry is not asked because its operator says so (1), or may be (0)",
+            metrics.offline.clone(),
+        );
+        registry.register(
             "upstream_pull_limit",
             "Pulls that a registry allows in a window, as it said last",
             metrics.pull_limit.clone(),
@@ -143,10 +149,18 @@ impl UpstreamMetrics {
 
     /// Returns how many hosts of it rest.
     pub(super) fn resting(&self) -> Gauge {
-        let labels = UpstreamLabels {
+        self.all.resting.get_or_create_owned(&self.own())
+    }
+
+    /// Returns whether it is offline.
+    pub(super) fn offline(&self) -> Gauge {
+        self.all.offline.get_or_create_owned(&self.own())
+    }
+
+    fn own(&self) -> UpstreamLabels {
+        UpstreamLabels {
             upstream: self.upstream.clone(),
-        };
-        self.all.resting.get_or_create_owned(&labels)
+        }
     }
 
     /// Takes down what the registry lets a login pull.
@@ -210,6 +224,7 @@ mod tests {
         hub.quota(None, quota);
         hub.login_suspended(&LoginIdentity::new("user acme"), true);
         hub.resting().inc();
+        hub.offline().set(1);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
@@ -220,6 +235,7 @@ mod tests {
             r#"larder_upstream_pull_window_seconds{upstream="docker.io",login="anonymous"} 21600"#,
             r#"larder_upstream_login_suspended{upstream="docker.io",login="user acme"} 1"#,
             r#"larder_upstream_resting{upstream="docker.io"} 1"#,
+            r#"larder_upstream_offline{upstream="docker.io"} 1"#,
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

@@ -19,6 +19,7 @@ pub mod registry;
 pub mod resume;
 pub mod retry;
 pub mod settings;
+pub mod standing;
 pub mod switch;
 pub mod tls;
 pub mod upstreams;
@@ -65,6 +66,10 @@ pub use retry::Schedule;
 pub use settings::{
     ApiPath, ClientCertificate, Egress, EndpointScope, EndpointSettings, Limits, Parts, Settings,
     TlsSettings,
+};
+pub use standing::{
+    EndpointStanding, HostStanding, HostState, LastFailure, ReachedLimit, Standing, ToldQuota,
+    UpstreamStanding,
 };
 pub use switch::{Mode, Switch};
 pub use tls::TlsError;

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 
 use super::credentials::LoginIdentity;
+use super::error::UpstreamError;
 use super::registry::Upstream;
+use super::standing::ToldQuota;
+use crate::runtime::Timestamp;
 use crate::telemetry::with_causes;
 
 /// The repository that Docker Hub has for asking about limits (its manual, "Pull usage and limits").
@@ -41,6 +46,43 @@ impl Quota {
     }
 }
 
+/// What a registry said last, for each login.
+#[derive(Debug)]
+pub(super) struct Quotas(Cache<Option<LoginIdentity>, (Quota, Timestamp)>);
+
+impl Quotas {
+    /// How many logins are remembered: as many as a keyring remembers, more or less.
+    const MAX: u64 = 64;
+
+    /// Starts with nothing said.
+    pub(super) fn new() -> Self {
+        let said = Cache::builder()
+            .max_capacity(Self::MAX)
+            .eviction_policy(EvictionPolicy::lru());
+        Self(said.build())
+    }
+
+    /// Takes down what is said to a login, or to those without one.
+    pub(super) fn note(&self, login: Option<&LoginIdentity>, quota: Quota, now: Timestamp) {
+        self.0.insert(login.cloned(), (quota, now));
+    }
+
+    /// Returns what was said, to those without a login first.
+    pub(super) fn told(&self) -> Vec<ToldQuota> {
+        let said = self.0.iter().map(|(login, (quota, at))| ToldQuota {
+            login: (*login).clone(),
+            quota,
+            at,
+        });
+        let mut told: Vec<ToldQuota> = said.collect();
+        told.sort_by(|one, other| {
+            let name = |told: &ToldQuota| told.login.as_ref().map(ToString::to_string);
+            name(one).cmp(&name(other))
+        });
+        told
+    }
+}
+
 impl fmt::Display for Quota {
     /// Writes "about 100 pulls per 6h, 76 of them left".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +97,7 @@ impl fmt::Display for Quota {
     }
 }
 
-/// Asks a registry what it lets us pull, and writes it into the log.
+/// Asks a registry what it lets us pull, and writes it into the log. Of one that is not to be asked there is nothing to say.
 pub async fn announce(upstream: Arc<Upstream>) {
     let name = upstream.name();
     match upstream.quota().await {
@@ -70,6 +112,7 @@ pub async fn announce(upstream: Arc<Upstream>) {
             );
         }
         Ok(None) => tracing::info!(upstream.name = %name, "{name} tells of no limit of pulls"),
+        Err(UpstreamError::Offline { .. }) => {}
         Err(error) => tracing::debug!(
             upstream.name = %name,
             error = with_causes(&error),

@@ -17,6 +17,7 @@ use super::quota::{self, Quota};
 use super::request::{Ask, Sought};
 use super::resume::{BlobTransfer, Source};
 use super::settings::{EndpointScope, Limits};
+use super::standing::UpstreamStanding;
 use super::switch::{Mode, Switch};
 use crate::oci::{
     Digest, MediaType, Reference, Referrer, RepositoryName, Tag, UpstreamName, VariantClass,
@@ -124,6 +125,15 @@ impl Upstream {
     pub fn places(&self) -> Vec<String> {
         let places = self.endpoints.iter();
         places.map(|endpoint| endpoint.url().to_string()).collect()
+    }
+
+    /// Returns what is known of it. Nobody is asked.
+    pub fn standing(&self) -> UpstreamStanding {
+        let endpoints = self.endpoints.iter();
+        UpstreamStanding {
+            name: self.name.clone(),
+            endpoints: endpoints.map(|endpoint| endpoint.standing()).collect(),
+        }
     }
 
     /// Returns which login is for a repository, `None` when it is asked for anonymously. A client certificate is one. It stays the same when a password

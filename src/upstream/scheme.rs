@@ -54,6 +54,11 @@ impl Fallback {
         self.allowed.as_ref().map(|allowed| allowed.plain.site())
     }
 
+    /// Returns where it may be asked without encryption.
+    pub(super) fn plain(&self) -> Option<&EndpointUrl> {
+        self.allowed.as_ref().map(|allowed| &allowed.plain)
+    }
+
     /// Returns where to ask without encryption, while that is so.
     pub(super) fn url(&self) -> Option<&EndpointUrl> {
         let allowed = self.allowed.as_ref()?;

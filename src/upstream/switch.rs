@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus_client::metrics::gauge::Gauge;
+
 use crate::runtime::Timestamp;
 
 /// Whether a registry is asked.
@@ -19,14 +21,19 @@ pub enum Mode {
 pub struct Switch {
     /// Since when it is offline, in milliseconds since 1970; 0 when it is online.
     offline_since: AtomicU64,
+    /// 1 while it is offline.
+    shown: Gauge,
 }
 
 impl Switch {
-    /// Begins with a mode.
-    pub(super) fn new(mode: Mode, now: Timestamp) -> Self {
-        Self {
-            offline_since: AtomicU64::new(stored(mode, now)),
-        }
+    /// Begins with a mode, and shows it with this gauge.
+    pub(super) fn new(mode: Mode, now: Timestamp, shown: Gauge) -> Self {
+        let switch = Self {
+            offline_since: AtomicU64::new(0),
+            shown,
+        };
+        switch.store(mode, now);
+        switch
     }
 
     /// Returns the mode.
@@ -47,17 +54,26 @@ impl Switch {
     pub fn set(&self, mode: Mode, now: Timestamp) -> Mode {
         let before = self.mode();
         if before != mode {
-            self.offline_since
-                .store(stored(mode, now), Ordering::Relaxed);
+            self.store(mode, now);
         }
         before
     }
+
+    fn store(&self, mode: Mode, now: Timestamp) {
+        let (since, shown) = match mode {
+            Mode::Online => (0, 0),
+            Mode::Offline => (now.as_millis().max(1), 1),
+        };
+        self.offline_since.store(since, Ordering::Relaxed);
+        self.shown.set(shown);
+    }
 }
 
-fn stored(mode: Mode, now: Timestamp) -> u64 {
-    match mode {
-        Mode::Online => 0,
-        Mode::Offline => now.as_millis().max(1),
+#[cfg(test)]
+impl Switch {
+    /// Makes a switch of no upstream in particular.
+    pub(super) fn sample(mode: Mode) -> Self {
+        Self::new(mode, Timestamp::default(), Gauge::default())
     }
 }
 
@@ -68,17 +84,18 @@ mod tests {
     #[test]
     fn it_tells_since_when_it_is_offline() {
         let at = Timestamp::from_millis;
-        let switch = Switch::new(Mode::Online, at(1));
+        let shown = Gauge::default();
+        let switch = Switch::new(Mode::Online, at(1), shown.clone());
         assert_eq!(
             (switch.mode(), switch.offline_since()),
             (Mode::Online, None)
         );
         assert_eq!(switch.set(Mode::Offline, at(2)), Mode::Online);
         assert_eq!(switch.set(Mode::Offline, at(3)), Mode::Offline);
-        assert_eq!(switch.offline_since(), Some(at(2)));
+        assert_eq!((switch.offline_since(), shown.get()), (Some(at(2)), 1));
         assert_eq!(switch.set(Mode::Online, at(4)), Mode::Offline);
-        assert_eq!(switch.mode(), Mode::Online);
-        let offline = Switch::new(Mode::Offline, at(0));
+        assert_eq!((switch.mode(), shown.get()), (Mode::Online, 0));
+        let offline = Switch::sample(Mode::Offline);
         assert_eq!(offline.mode(), Mode::Offline);
     }
 }

@@ -15,13 +15,15 @@ use super::egress::{EgressError, Proxies};
 use super::endpoint::Endpoint;
 use super::endpoint_url::EndpointUrl;
 use super::gates::Gates;
-use super::health::Health;
+use super::health::{Health, Vigils};
 use super::metrics::UpstreamMetrics;
+use super::quota::Quotas;
 use super::registry::Upstream;
 use super::resolve::Resolver;
 use super::scheme::Fallback;
 use super::settings::{EndpointScope, EndpointSettings, Parts, Settings};
-use super::switch::Switch;
+use super::standing::{EndpointStanding, Standing, UpstreamStanding};
+use super::switch::{Mode, Switch};
 use super::tls::{EndpointTls, TlsError, client_config, proxy_config};
 use super::transport::Exits;
 use super::trust::Trust;
@@ -33,6 +35,8 @@ use crate::oci::{UpstreamName, UpstreamPattern};
 pub struct Upstreams {
     named: HashMap<UpstreamName, Named>,
     patterns: Vec<(UpstreamPattern, Plan)>,
+    /// The names and patterns as they are configured, in that order.
+    order: Vec<UpstreamPattern>,
     /// Upstreams that fit a pattern and were asked for.
     fitting: Cache<UpstreamName, Arc<Upstream>>,
     maker: Maker,
@@ -103,8 +107,12 @@ impl Upstreams {
             parts,
         };
         let (mut named, mut patterns) = (HashMap::new(), Vec::new());
+        let mut order = Vec::new();
         for entry in settings {
             let (pattern, plan) = maker.plan(entry)?;
+            if !order.contains(&pattern) {
+                order.push(pattern.clone());
+            }
             match pattern {
                 UpstreamPattern::Exactly(name) => {
                     let made = OnceLock::new();
@@ -120,6 +128,7 @@ impl Upstreams {
         Ok(Self {
             named,
             patterns,
+            order,
             fitting,
             maker,
         })
@@ -142,15 +151,76 @@ impl Upstreams {
     /// Returns the switch of an upstream as it is configured, by its name or pattern; `None` when nothing is configured
     /// under it.
     pub fn switch(&self, pattern: &UpstreamPattern) -> Option<Arc<Switch>> {
-        let plan = match pattern {
+        self.plan(pattern).map(|plan| plan.switch.clone())
+    }
+
+    /// Returns what is known of each entry, as they are configured and in that order. Nobody is asked, and no upstream is
+    /// made that nobody asked for yet.
+    pub fn standings(&self) -> Vec<Standing> {
+        let standings = self.order.iter().filter_map(|pattern| {
+            let offline_since = self.plan(pattern)?.switch.offline_since();
+            Some(Standing {
+                pattern: pattern.clone(),
+                mode: match offline_since {
+                    Some(_) => Mode::Offline,
+                    None => Mode::Online,
+                },
+                offline_since,
+                upstreams: self.upstreams_of(pattern),
+            })
+        });
+        standings.collect()
+    }
+
+    /// Returns what is known of the upstreams of one entry.
+    fn upstreams_of(&self, pattern: &UpstreamPattern) -> Vec<UpstreamStanding> {
+        match pattern {
+            UpstreamPattern::Exactly(name) => {
+                let named = self.named.get(name).into_iter();
+                let standing = |named: &Named| match named.made.get() {
+                    Some(upstream) => upstream.standing(),
+                    None => named.plan.unasked(name),
+                };
+                named.map(standing).collect()
+            }
+            UpstreamPattern::Labels(_) => {
+                let is_its = |name: &UpstreamName| {
+                    let first = self.patterns.iter().find(|(known, _)| known.matches(name));
+                    first.is_some_and(|(first, _)| first == pattern)
+                };
+                let made = self.fitting.iter().filter(|(name, _)| is_its(name));
+                let mut standings: Vec<_> = made.map(|(_, upstream)| upstream.standing()).collect();
+                standings.sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+                standings
+            }
+        }
+    }
+
+    fn plan(&self, pattern: &UpstreamPattern) -> Option<&Plan> {
+        match pattern {
             UpstreamPattern::Exactly(name) => self.named.get(name).map(|named| &named.plan),
             UpstreamPattern::Labels(_) => {
                 let mut patterns = self.patterns.iter();
                 let found = patterns.find(|(known, _)| known == pattern);
                 found.map(|(_, plan)| plan)
             }
-        };
-        plan.map(|plan| plan.switch.clone())
+        }
+    }
+}
+
+impl Plan {
+    /// Describes an upstream that nobody asked for.
+    fn unasked(&self, name: &UpstreamName) -> UpstreamStanding {
+        let own = EndpointUrl::of(name);
+        let urls = self.places.iter().map(|place| &place.settings.url);
+        let is_own = self.places.is_empty().then_some(&own);
+        let endpoints = urls
+            .chain(is_own)
+            .map(|url| EndpointStanding::unasked(url.to_string(), url.site().name()));
+        UpstreamStanding {
+            name: name.clone(),
+            endpoints: endpoints.collect(),
+        }
     }
 }
 
@@ -175,9 +245,11 @@ impl Maker {
             let tls = EndpointTls::new(&settings.tls, &self.tls)?;
             Ok(Place { settings, tls })
         });
+        let metrics = self.parts.metrics.of(&settings.pattern.to_string());
+        let switch = Switch::new(settings.mode, self.parts.clock.now(), metrics.offline());
         let plan = Plan {
-            metrics: self.parts.metrics.of(&settings.pattern.to_string()),
-            switch: Arc::new(Switch::new(settings.mode, self.parts.clock.now())),
+            metrics,
+            switch: Arc::new(switch),
             places: places.collect::<Result<_, TlsError>>()?,
             credentials: settings.credentials,
             token_hosts: settings.token_hosts,
@@ -251,8 +323,10 @@ impl Maker {
             trust,
             limits: limits.clone(),
             clock: clock.clone(),
-            health: Health::new(limits.circuit, plan.metrics.resting()),
+            health: Health::new(limits.circuit, plan.metrics.resting(), clock.clone()),
+            vigils: Vigils::new(&place.settings, tasks.clone()),
             gates: Gates::new(),
+            quotas: Quotas::new(),
             metrics: plan.metrics.clone(),
             switch: plan.switch.clone(),
             instance: *instance,

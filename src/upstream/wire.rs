@@ -19,11 +19,12 @@ use super::connect::{Clients, OutOfReach, TimedOut};
 use super::credentials::LoginIdentity;
 use super::error::{Phase, TrustRule, UpstreamError, find};
 use super::gates::{self, Gates};
-use super::health::{Health, Subject};
+use super::health::{Health, Knock, Pass, Subject, Vigils};
 use super::metrics::{Kind, UpstreamMetrics};
-use super::quota::Quota;
+use super::quota::{Quota, Quotas};
 use super::redirect;
 use super::refusal;
+use super::request::base_headers;
 use super::retry;
 use super::settings::Limits;
 use super::switch::{Mode, Switch};
@@ -39,7 +40,9 @@ pub(super) struct Wire {
     pub(super) limits: Limits,
     pub(super) clock: Clock,
     pub(super) health: Health,
+    pub(super) vigils: Vigils,
     pub(super) gates: Gates,
+    pub(super) quotas: Quotas,
     pub(super) metrics: UpstreamMetrics,
     pub(super) switch: Arc<Switch>,
     /// Who we are, for larders that are asked in a circle.
@@ -102,7 +105,7 @@ impl Wire {
 
     /// Sends a request and waits for the head of the answer, unless the host is left alone.
     pub(super) async fn send(
-        &self,
+        self: &Arc<Self>,
         hop: &Hop,
         message: Message<'_>,
     ) -> Result<Answer, UpstreamError> {
@@ -131,27 +134,7 @@ impl Wire {
         let sent = self.exchange(hop, message).await;
         self.metrics
             .asked(kind, sent.as_ref().map(Response::status));
-        match &sent {
-            Ok(response) if is_failure(response.status()) => {
-                let failure = UpstreamError::Unavailable {
-                    host: host.clone(),
-                    status: response.status(),
-                };
-                pass.failed(failure, Some(Subject::of(&hop.url)));
-            }
-            Ok(_) => pass.answered(),
-            Err(
-                error @ UpstreamError::TimedOut {
-                    phase: Phase::Headers,
-                    ..
-                },
-            ) => pass.failed(error.clone(), Some(Subject::of(&hop.url))),
-            Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. })) => {
-                pass.failed(error.clone(), None);
-            }
-            // We did not go there.
-            Err(_) => drop(pass),
-        }
+        self.report(pass, hop, &sent);
         let mut answer = Answer {
             response: sent?,
             hop: hop.clone(),
@@ -164,6 +147,58 @@ impl Wire {
             return Err(self.limited(&mut answer, account).await);
         }
         Ok(answer)
+    }
+
+    /// Takes down how a host did.
+    fn report(
+        self: &Arc<Self>,
+        pass: Pass,
+        hop: &Hop,
+        sent: &Result<Response<Incoming>, UpstreamError>,
+    ) {
+        let about = || Some(Subject::of(&hop.url));
+        let vigil = match sent {
+            Ok(response) => match trouble(hop, response.status()) {
+                Some(failure) => pass.failed(failure, about()),
+                None => return pass.answered(),
+            },
+            Err(
+                error @ UpstreamError::TimedOut {
+                    phase: Phase::Headers,
+                    ..
+                },
+            ) => pass.failed(error.clone(), about()),
+            Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. })) => {
+                pass.failed(error.clone(), None)
+            }
+            // We did not go there.
+            Err(_) => return drop(pass),
+        };
+        if let Some(vigil) = vigil {
+            self.vigils.start(Arc::downgrade(self), hop, vigil);
+        }
+    }
+
+    /// Finds out whether a host that rests answers at all, past limits and budget, which are there for clients. `None` when
+    /// it is not to be asked: its operator says so, or it did, and then the next request will find out.
+    pub(super) async fn knock(&self, knock: &Knock) -> Option<Result<(), UpstreamError>> {
+        let Knock { method, hop } = knock;
+        let is_limited = self.gates.closed(&hop.site, None, Kind::Ping).is_some();
+        if self.switch.mode() == Mode::Offline || is_limited {
+            return None;
+        }
+        let headers = base_headers("*/*");
+        let message = Message::new(Kind::Ping, method, &headers);
+        let sent = self.exchange(hop, message).await;
+        self.metrics
+            .asked(Kind::Ping, sent.as_ref().map(Response::status));
+        Some(match sent {
+            Ok(response) => match trouble(hop, response.status()) {
+                Some(failure) => Err(failure),
+                None => Ok(()),
+            },
+            Err(error) => Err(error),
+        })
     }
 
     async fn exchange(
@@ -217,6 +252,7 @@ impl Wire {
             && let Some(quota) = Quota::of(answer.headers())
         {
             self.metrics.quota(answer.payer(), quota);
+            self.quotas.note(answer.payer(), quota, self.clock.now());
         }
     }
 
@@ -287,9 +323,13 @@ impl Wire {
     }
 }
 
-/// Tells whether an answer says that the host itself is in trouble.
-fn is_failure(status: StatusCode) -> bool {
-    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
+/// Returns how a host is in trouble, when an answer says so.
+fn trouble(hop: &Hop, status: StatusCode) -> Option<UpstreamError> {
+    let is_trouble = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED;
+    is_trouble.then(|| UpstreamError::Unavailable {
+        host: hop.site.name().clone(),
+        status,
+    })
 }
 
 /// Tells why a request got no answer.

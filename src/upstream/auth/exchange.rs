@@ -3,6 +3,8 @@
 //! See "Token Authentication" of the distribution project (`token.md`, `oauth.md`). A password goes by GET first, which
 //! every service takes; an identity token goes by POST, and as a password where POST is not taken (protocol 4.2.2).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -42,7 +44,7 @@ pub(in crate::upstream) fn basic(username: &str, password: &Secret) -> HeaderVal
 }
 
 /// Gets the token of an errand.
-pub(super) async fn fetch(wire: &Wire, errand: &Errand) -> Result<Token, UpstreamError> {
+pub(super) async fn fetch(wire: &Arc<Wire>, errand: &Errand) -> Result<Token, UpstreamError> {
     let secret = errand.login.as_ref().map(|login| &login.secret);
     match secret {
         None | Some(LoginSecret::RegistryToken(_)) => ask(wire, errand, &get(errand, None)?).await,
@@ -164,7 +166,11 @@ fn with_query<'a>(url: &str, pairs: impl Iterator<Item = (&'a str, &'a str)>) ->
 }
 
 /// Asks, and follows where that leads. A login goes nowhere but to the service itself.
-async fn ask(wire: &Wire, errand: &Errand, question: &Question) -> Result<Token, UpstreamError> {
+async fn ask(
+    wire: &Arc<Wire>,
+    errand: &Errand,
+    question: &Question,
+) -> Result<Token, UpstreamError> {
     let mut hop = errand.realm.clone();
     hop.url = question.url.clone();
     for _ in 0..=MAX_REDIRECTS {

@@ -223,6 +223,8 @@ impl Outcome {
         match &self.result {
             Ok(token) => token.is_spent(),
             Err(UpstreamError::Refused { .. }) => self.at.elapsed() >= limits.token_refusal,
+            // Nobody was asked, so nobody is spared by waiting.
+            Err(UpstreamError::Offline { .. }) => true,
             Err(_) => self.at.elapsed() >= limits.token_failure,
         }
     }
@@ -276,9 +278,11 @@ mod tests {
     use super::*;
     use crate::runtime::{Clock, InstanceId};
     use crate::upstream::connect::Clients;
+    use crate::upstream::endpoint_url::EndpointUrl;
     use crate::upstream::gates::Gates;
-    use crate::upstream::health::Health;
+    use crate::upstream::health::{Health, Vigils};
     use crate::upstream::metrics::Metrics;
+    use crate::upstream::quota::Quotas;
     use crate::upstream::settings::Limits;
     use crate::upstream::trust::{Reach, Trust};
     use crate::upstream::{Mode, Switch};
@@ -286,15 +290,22 @@ mod tests {
     #[tokio::test]
     async fn an_old_failure_that_nobody_saw_answers_nobody() {
         let (limits, tasks) = (Limits::default(), Tasks::new());
+        let endpoint: EndpointUrl = "https://r.example".parse().unwrap();
         let wire = Wire {
             clients: Clients::sample(&limits, &tasks),
             trust: Trust::new(Vec::new()),
             limits: limits.clone(),
             clock: Clock::system(),
-            health: Health::new(limits.circuit, Metrics::default().of("x").resting()),
+            health: Health::new(
+                limits.circuit,
+                Metrics::default().of("x").resting(),
+                Clock::system(),
+            ),
+            vigils: Vigils::new(&endpoint.into(), tasks.clone()),
             gates: Gates::new(),
+            quotas: Quotas::new(),
             metrics: Metrics::default().of("x"),
-            switch: Arc::new(Switch::new(Mode::Online, Clock::system().now())),
+            switch: Arc::new(Switch::sample(Mode::Online)),
             instance: InstanceId::random(),
         };
         let tokens = Tokens::new(Arc::new(wire), tasks);

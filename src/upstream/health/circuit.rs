@@ -16,7 +16,9 @@ pub(super) struct Circuit {
     /// The last failures, as many as count.
     failures: VecDeque<Failure>,
     /// The rest that it has, if it has one.
-    pub(super) rest: Option<Rest>,
+    rest: Option<Rest>,
+    /// How many rests it had.
+    rests: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,21 +50,79 @@ pub(super) enum Admission {
     Probe,
 }
 
+/// The time for which a host is left alone, until somebody finds out that it is back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Rest {
+struct Rest {
+    /// Which one, of all that the host had.
+    number: u64,
     until: Instant,
     length: Duration,
-    /// Whether one request is on its way to find out whether the host is back.
-    is_probed: bool,
+    cause: Cause,
+    finder: Finder,
+}
+
+/// Why a host rests, which decides what shows that it is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// There was no way to it. Any answer shows that there is one again.
+    Unreachable,
+    /// It could be reached, and failed at what it was asked for. Only the answer to such a request shows that it is well.
+    Troubled,
+}
+
+/// Who finds out whether a host is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Finder {
+    /// The next request after the rest.
+    NextRequest,
+    /// A request that is on its way.
+    Request,
+    /// A task of ours.
+    Task,
+}
+
+/// What a task that watches a host has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Duty {
+    /// To wait.
+    Wait(Instant),
+    /// To ask.
+    Ask,
+    /// Nothing more.
+    Nothing,
+}
+
+/// What it means for a host that it answered a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recovery {
+    /// It is back.
+    Complete,
+    /// Its rest is over, and the next request is the trial.
+    OnTrial,
+    /// Nothing: the rest was over before.
+    None,
 }
 
 impl Circuit {
+    /// Starts with a host that is well.
     pub(super) fn new(limits: CircuitLimits) -> Self {
         Self {
             limits,
             failures: VecDeque::new(),
             rest: None,
+            rests: 0,
         }
+    }
+
+    /// Returns whether the host is left alone.
+    pub(super) fn is_open(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Returns when a task will ask whether the host is back, `None` when no task will.
+    pub(super) fn next_probe(&self) -> Option<Instant> {
+        let rest = self.rest.filter(|rest| rest.finder == Finder::Task)?;
+        Some(rest.until)
     }
 
     /// Lets a request through, or says how long it is too early for one. A probe has to report.
@@ -73,11 +133,13 @@ impl Circuit {
         if now < rest.until {
             return Err(rest.until - now);
         }
-        if rest.is_probed {
-            return Err(self.limits.first_rest);
+        match rest.finder {
+            Finder::NextRequest => {
+                rest.finder = Finder::Request;
+                Ok(Admission::Probe)
+            }
+            Finder::Request | Finder::Task => Err(self.limits.first_rest),
         }
-        rest.is_probed = true;
-        Ok(Admission::Probe)
     }
 
     /// The host answered. Returns whether that ends a rest.
@@ -86,7 +148,7 @@ impl Circuit {
         self.rest.take().is_some()
     }
 
-    /// The host failed. `about` says what was asked for when it answered. Returns how long it is left alone from now on,
+    /// The host failed. `about` says what was asked for when it was reached. Returns how long it is left alone from now on,
     /// if that is news.
     pub(super) fn failed(
         &mut self,
@@ -99,10 +161,11 @@ impl Circuit {
             if admission == Admission::Usual {
                 return None;
             }
-            rest.length = (rest.length * 2).min(self.limits.longest_rest);
-            rest.until = now + rest.length;
-            rest.is_probed = false;
-            return Some(rest.length);
+            if about.is_some() {
+                rest.cause = Cause::Troubled;
+            }
+            rest.finder = Finder::NextRequest;
+            return Some(rest.again(now, self.limits));
         }
         if about.is_some() {
             self.failures.retain(|failure| failure.about != about);
@@ -119,11 +182,19 @@ impl Circuit {
         if !is_enough {
             return None;
         }
+        let is_reached = self.failures.iter().any(|failure| failure.about.is_some());
         self.failures.clear();
+        self.rests += 1;
         self.rest = Some(Rest {
+            number: self.rests,
             until: now + self.limits.first_rest,
             length: self.limits.first_rest,
-            is_probed: false,
+            cause: if is_reached {
+                Cause::Troubled
+            } else {
+                Cause::Unreachable
+            },
+            finder: Finder::NextRequest,
         });
         Some(self.limits.first_rest)
     }
@@ -131,8 +202,75 @@ impl Circuit {
     /// The request was given up: nothing is known, and another may find out.
     pub(super) fn given_up(&mut self, admission: Admission) {
         if let (Some(rest), Admission::Probe) = (&mut self.rest, admission) {
-            rest.is_probed = false;
+            rest.finder = Finder::NextRequest;
         }
+    }
+
+    /// Leaves it to a task to find out whether the host is back. Returns the number of the rest that it is for; `None`
+    /// when there is none, or somebody is at it.
+    pub(super) fn entrust(&mut self) -> Option<u64> {
+        let rest = self.rest.as_mut()?;
+        match rest.finder {
+            Finder::NextRequest => {
+                rest.finder = Finder::Task;
+                Some(rest.number)
+            }
+            Finder::Request | Finder::Task => None,
+        }
+    }
+
+    /// Returns what the task of a rest has to do.
+    pub(super) fn duty(&self, number: u64, now: Instant) -> Duty {
+        match self.entrusted(number) {
+            None => Duty::Nothing,
+            Some(rest) if now < rest.until => Duty::Wait(rest.until),
+            Some(_) => Duty::Ask,
+        }
+    }
+
+    /// The host did not answer the task. Returns how long it is left alone from now on.
+    pub(super) fn silent(&mut self, number: u64, now: Instant) -> Option<Duration> {
+        self.entrusted(number)?;
+        let limits = self.limits;
+        self.rest.as_mut().map(|rest| rest.again(now, limits))
+    }
+
+    /// The host answered the task.
+    pub(super) fn recovers(&mut self, number: u64) -> Recovery {
+        match self.entrusted(number).map(|rest| rest.cause) {
+            None => Recovery::None,
+            Some(Cause::Unreachable) => {
+                self.answered();
+                Recovery::Complete
+            }
+            Some(Cause::Troubled) => {
+                self.released(number);
+                Recovery::OnTrial
+            }
+        }
+    }
+
+    /// The task of a rest is gone: requests have to find out.
+    pub(super) fn released(&mut self, number: u64) {
+        if self.entrusted(number).is_some()
+            && let Some(rest) = &mut self.rest
+        {
+            rest.finder = Finder::NextRequest;
+        }
+    }
+
+    fn entrusted(&self, number: u64) -> Option<Rest> {
+        let is_its = |rest: &Rest| rest.number == number && rest.finder == Finder::Task;
+        self.rest.filter(is_its)
+    }
+}
+
+impl Rest {
+    /// Begins anew, for twice as long.
+    fn again(&mut self, now: Instant, limits: CircuitLimits) -> Duration {
+        self.length = (self.length * 2).min(limits.longest_rest);
+        self.until = now + self.length;
+        self.length
     }
 }
 
@@ -245,5 +383,113 @@ mod tests {
         assert_eq!(circuit.failed(Admission::Usual, None, start + SECOND), None);
         assert_eq!(circuit.admit(start + SECOND), Err(SECOND * 4));
         assert!(circuit.answered(), "an answer is an answer");
+    }
+
+    /// A circuit that was opened by failures about these things, and the number of its rest.
+    fn opened(about: impl Fn(u64) -> Option<Subject>) -> (Circuit, Instant, u64) {
+        let (mut circuit, start) = circuit();
+        for number in 0..5 {
+            circuit.failed(Admission::Usual, about(number), start);
+        }
+        let number = circuit.entrust().unwrap();
+        (circuit, start, number)
+    }
+
+    #[test]
+    fn a_task_asks_after_each_rest_and_nobody_else_does() {
+        let (mut circuit, start, number) = opened(|_| None);
+        assert_eq!(circuit.entrust(), None, "one task is enough");
+        let mut now = start;
+        for rest in [5, 10, 20, 40, 60, 60] {
+            let until = now + SECOND * rest;
+            assert_eq!(circuit.duty(number, now), Duty::Wait(until));
+            assert_eq!(circuit.next_probe(), Some(until));
+            now = until;
+            assert_eq!(circuit.duty(number, now), Duty::Ask);
+            assert_eq!(circuit.admit(now), Err(SECOND * 5), "the task is at it");
+            let next = circuit.silent(number, now).unwrap();
+            assert_eq!(next, SECOND * 60.min(rest * 2));
+        }
+        assert_eq!(circuit.recovers(number), Recovery::Complete);
+        assert_eq!(circuit.admit(now), Ok(Admission::Usual));
+        assert_eq!(circuit.duty(number, now), Duty::Nothing);
+    }
+
+    #[test]
+    fn what_shows_that_a_host_is_back_depends_on_how_it_failed() {
+        for (is_about, recovery) in [
+            (0, Recovery::Complete),
+            (1, Recovery::OnTrial),
+            (5, Recovery::OnTrial),
+        ] {
+            let about = |number| (number < is_about).then_some(Subject(number));
+            let (mut circuit, start, number) = opened(about);
+            assert_eq!(circuit.duty(number, start + SECOND * 5), Duty::Ask);
+            assert_eq!(circuit.recovers(number), recovery, "{is_about}");
+            assert_eq!(circuit.is_open(), recovery == Recovery::OnTrial);
+        }
+    }
+
+    #[test]
+    fn a_trial_that_fails_doubles_the_rest() {
+        let (mut circuit, start, first) = opened(|number| Some(Subject(number)));
+        let now = start + SECOND * 5;
+        circuit.recovers(first);
+        assert_eq!(circuit.next_probe(), None);
+        assert_eq!(circuit.duty(first, now), Duty::Nothing);
+        assert_eq!(circuit.admit(now), Ok(Admission::Probe));
+        assert!(circuit.admit(now).is_err(), "never two at once");
+        assert_eq!(circuit.entrust(), None, "a request finds out");
+        let about = Some(Subject(1));
+        let rest = circuit.failed(Admission::Probe, about, now);
+        assert_eq!(rest, Some(SECOND * 10));
+        let number = circuit.entrust().unwrap();
+        assert_eq!(
+            circuit.duty(number, now),
+            Duty::Wait(now + SECOND * 10),
+            "a task again"
+        );
+    }
+
+    #[test]
+    fn a_request_that_hears_of_trouble_makes_the_ping_worth_little() {
+        let (mut circuit, start, number) = opened(|_| None);
+        circuit.released(number);
+        let now = start + SECOND * 5;
+        assert_eq!(circuit.admit(now), Ok(Admission::Probe));
+        circuit.failed(Admission::Probe, Some(Subject(1)), now);
+        let number = circuit.entrust().unwrap();
+        assert_eq!(circuit.recovers(number), Recovery::OnTrial);
+    }
+
+    #[test]
+    fn a_task_that_is_gone_leaves_it_to_the_next_request() {
+        let (mut circuit, start, number) = opened(|_| None);
+        let now = start + SECOND * 5;
+        circuit.released(number);
+        assert_eq!(circuit.admit(now), Ok(Admission::Probe));
+        // What an old task says or leaves is nothing to a request.
+        circuit.released(number);
+        assert_eq!(circuit.silent(number, now), None);
+        assert_eq!(circuit.recovers(number), Recovery::None);
+        assert!(circuit.admit(now).is_err());
+    }
+
+    #[test]
+    fn the_task_of_one_rest_is_nothing_to_the_next_one() {
+        let (mut circuit, start, first) = opened(|_| None);
+        assert!(circuit.answered());
+        for _ in 0..5 {
+            circuit.failed(Admission::Usual, None, start);
+        }
+        let second = circuit.entrust().unwrap();
+        assert_ne!(first, second);
+        circuit.released(first);
+        assert_eq!(circuit.recovers(first), Recovery::None);
+        assert_eq!(
+            circuit.duty(second, start),
+            Duty::Wait(start + SECOND * 5),
+            "it is still entrusted"
+        );
     }
 }

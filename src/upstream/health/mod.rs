@@ -1,25 +1,30 @@
 //! Hosts that fail are left alone for a while: whoever waits for them gets an answer at once, from the cache perhaps.
 //!
 //! Each host that an endpoint leads to (itself, its token service, its storage) has a circuit. It opens after some failures
-//! in a row within a short time, lets one request through after a rest, and closes when that one is answered. A refusal or an
+//! in a row within a short time, and closes when somebody finds out that the host is back: after a rest a task of ours asks
+//! (`vigil.rs`), and where its question proves little, or there is no task, one request is let through. A refusal or an
 //! absence is an answer. An answer that says that the host is in trouble counts once for each thing that was asked for: a
 //! single one that it cannot give closes it to nobody.
 
 mod circuit;
+mod host;
+mod vigil;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::time::Instant;
 
+use self::circuit::Admission;
 pub(super) use self::circuit::Subject;
-use self::circuit::{Admission, Circuit};
+use self::host::Host;
+pub(super) use self::vigil::{Knock, Vigil, Vigils};
 use super::endpoint_url::Site;
 use super::error::UpstreamError;
-use crate::telemetry::with_causes;
+use super::standing::HostStanding;
+use crate::runtime::Clock;
 
 /// When a host is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,14 +50,6 @@ impl Default for CircuitLimits {
     }
 }
 
-/// A host as it is watched.
-#[derive(Debug)]
-struct Watched {
-    circuit: Circuit,
-    /// How it failed last.
-    failure: Option<Arc<UpstreamError>>,
-}
-
 /// A host is left alone.
 #[derive(Debug)]
 pub(super) struct Resting {
@@ -66,31 +63,31 @@ pub(super) struct Resting {
 #[derive(Debug)]
 pub(super) struct Health {
     limits: CircuitLimits,
-    sites: Cache<Site, Arc<Mutex<Watched>>>,
+    hosts: Cache<Site, Host>,
     resting: Gauge,
+    clock: Clock,
 }
 
 /// The right to send one request. Dropped without a report, it says nothing.
 #[derive(Debug)]
 pub(super) struct Pass {
-    site: Site,
-    watched: Arc<Mutex<Watched>>,
+    host: Host,
     admission: Admission,
-    resting: Gauge,
     is_reported: bool,
 }
 
 impl Health {
     /// How many hosts are remembered: an endpoint leads to a few.
-    const MAX_SITES: u64 = 64;
+    const MAX_HOSTS: u64 = 64;
 
     /// Starts with all hosts well. The gauge counts those that rest.
-    pub(super) fn new(limits: CircuitLimits, resting: Gauge) -> Self {
+    pub(super) fn new(limits: CircuitLimits, resting: Gauge, clock: Clock) -> Self {
         Self {
             limits,
             resting,
-            sites: Cache::builder()
-                .max_capacity(Self::MAX_SITES)
+            clock,
+            hosts: Cache::builder()
+                .max_capacity(Self::MAX_HOSTS)
                 .eviction_policy(EvictionPolicy::lru())
                 .build(),
         }
@@ -98,36 +95,38 @@ impl Health {
 
     /// Lets a request to a host through, or says for how long the host is left alone, and why.
     pub(super) fn admit(&self, site: &Site) -> Result<Pass, Resting> {
-        let well = || Watched {
-            circuit: Circuit::new(self.limits),
-            failure: None,
+        let unknown = || {
+            let (resting, clock) = (self.resting.clone(), self.clock.clone());
+            Host::new(site.clone(), self.limits, resting, clock)
         };
-        let watched = self
-            .sites
-            .get_with_by_ref(site, || Arc::new(Mutex::new(well())));
-        let admitted = {
-            let mut watched = locked(&watched);
-            let admitted = watched.circuit.admit(Instant::now());
-            admitted.map_err(|left| Resting {
-                left,
-                failure: watched.failure.clone(),
-            })
-        };
-        admitted.map(|admission| Pass {
-            site: site.clone(),
-            watched,
+        let host = self.hosts.get_with_by_ref(site, unknown);
+        let admission = host.admit()?;
+        Ok(Pass {
+            host,
             admission,
-            resting: self.resting.clone(),
             is_reported: false,
         })
+    }
+
+    /// Returns what is known of the hosts: of this one first, and then of the others by name.
+    pub(super) fn standings(&self, own: &Site) -> Vec<HostStanding> {
+        let mut standings = vec![match self.hosts.get(own) {
+            Some(host) => host.standing(),
+            None => HostStanding::unasked(own.name()),
+        }];
+        let hosts = self.hosts.iter().filter(|(site, _)| **site != *own);
+        let mut others: Vec<_> = hosts.map(|(_, host)| host.standing()).collect();
+        others.sort_by(|one, other| one.host.cmp(&other.host));
+        standings.extend(others);
+        standings
     }
 }
 
 impl Drop for Health {
     /// Whoever is not asked any more does not rest.
     fn drop(&mut self) {
-        for (_, watched) in &self.sites {
-            if locked(&watched).circuit.rest.is_some() {
+        for (_, host) in &self.hosts {
+            if host.is_resting() {
                 self.resting.dec();
             }
         }
@@ -138,55 +137,26 @@ impl Pass {
     /// Reports that the host answered.
     pub(super) fn answered(mut self) {
         self.is_reported = true;
-        let was_resting = {
-            let mut watched = locked(&self.watched);
-            watched.failure = None;
-            watched.circuit.answered()
-        };
-        if was_resting {
-            self.resting.dec();
-            tracing::info!(host = %self.site.name(), "answers again");
-        }
+        self.host.answered();
     }
 
-    /// Reports that the host failed, and how. `about` says what was asked for, when it answered.
-    pub(super) fn failed(mut self, failure: UpstreamError, about: Option<Subject>) {
+    /// Reports that the host failed, and how. `about` says what was asked for, when it was reached. Returns the duty to find
+    /// out when it is back, where that is news.
+    pub(super) fn failed(
+        mut self,
+        failure: UpstreamError,
+        about: Option<Subject>,
+    ) -> Option<Vigil> {
         self.is_reported = true;
-        let failure = Arc::new(failure);
-        let (was_resting, rest) = {
-            let mut watched = locked(&self.watched);
-            watched.failure = Some(failure.clone());
-            let was_resting = watched.circuit.rest.is_some();
-            (
-                was_resting,
-                watched
-                    .circuit
-                    .failed(self.admission, about, Instant::now()),
-            )
-        };
-        if let Some(rest) = rest {
-            if !was_resting {
-                self.resting.inc();
-            }
-            tracing::warn!(
-                host = %self.site.name(),
-                rest_seconds = rest.as_secs(),
-                error = with_causes(&failure),
-                "fails again and again: it is left alone for a while"
-            );
-        }
+        let number = self.host.failed(self.admission, about, failure)?;
+        Some(Vigil::new(self.host.clone(), number))
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         if !self.is_reported {
-            locked(&self.watched).circuit.given_up(self.admission);
+            self.host.given_up(self.admission);
         }
     }
-}
-
-/// What a panic left is as good as what was there: each change is complete by itself.
-fn locked(watched: &Mutex<Watched>) -> std::sync::MutexGuard<'_, Watched> {
-    watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
