@@ -283,7 +283,8 @@ impl Maker {
                 look_counts: self.parts.limits.login_file,
                 tasks: self.parts.tasks.clone(),
             };
-            let keyring = Keyring::new(credentials, &server, self.helpers.clone(), watch);
+            let (helpers, switch) = (self.helpers.clone(), plan.switch.clone());
+            let keyring = Keyring::new(credentials, &server, helpers, switch, watch);
             let rules = (token_hosts.clone(), trust.clone());
             Arc::new(self.endpoint(place, keyring, rules, plan))
         });

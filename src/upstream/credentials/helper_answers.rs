@@ -1,7 +1,7 @@
 //! What credential helpers said about a registry, so that they are not run for each request.
 //!
 //! An answer counts for an hour; tokens of clouds live for twelve. When a helper fails after that, the old answer is used
-//! for as long as such a token may live.
+//! for as long as such a token may live. While the registry is offline none is run, since helpers use the network.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,12 +18,14 @@ use super::server_name::ServerName;
 use super::settings::HelperName;
 use super::watched::Recency;
 use crate::runtime::Tasks;
+use crate::upstream::switch::{Mode, Switch};
 
 /// The helpers that are asked for one registry, and for no other.
 #[derive(Debug)]
 pub(super) struct HelperAnswers {
     helpers: Helpers,
     server: ServerName,
+    switch: Arc<Switch>,
     tasks: Tasks,
     memories: Mutex<HashMap<HelperName, Memory>>,
 }
@@ -61,10 +63,16 @@ impl HelperAnswers {
     const MAX: usize = 16;
 
     /// Knows nothing yet.
-    pub(super) fn new(helpers: Helpers, server: ServerName, tasks: Tasks) -> Self {
+    pub(super) fn new(
+        helpers: Helpers,
+        server: ServerName,
+        switch: Arc<Switch>,
+        tasks: Tasks,
+    ) -> Self {
         Self {
             helpers,
             server,
+            switch,
             tasks,
             memories: Mutex::default(),
         }
@@ -84,9 +92,12 @@ impl HelperAnswers {
     }
 
     /// Returns what a helper says. However many ask, it runs once; that goes on when they are gone. `Recency::Now` runs
-    /// it again whatever is known.
+    /// it again whatever is known. While the registry is offline it is not run, and what it said last is its answer.
     pub(super) async fn answer(&self, name: &HelperName, recency: Recency) -> Answer {
         let memory = self.memory(name);
+        if self.switch.mode() == Mode::Offline {
+            return memory.state().said_last();
+        }
         let now = Instant::now();
         let run = {
             let mut state = memory.state();
@@ -191,6 +202,18 @@ impl State {
             Some((Some(_), at)) => now - *at >= Self::LOGIN_COUNTS,
             Some((None, at)) => now - *at >= Self::NOTHING_COUNTS,
             None => true,
+        }
+    }
+
+    /// Returns what was said last, however long ago.
+    fn said_last(&self) -> Answer {
+        match (&self.answer, &self.failure) {
+            (Some((Some(secret), _)), _) => Answer::Login(secret.clone()),
+            (Some((None, _)), _) => Answer::Nothing,
+            (None, Some((problem, _))) => Answer::Failed(problem.clone()),
+            (None, None) => Answer::Failed(
+                "the credential helper is not run: larder is offline for its registry".into(),
+            ),
         }
     }
 

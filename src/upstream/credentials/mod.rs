@@ -39,6 +39,7 @@ use self::watched::Recency;
 pub(super) use self::watched::Watch;
 use crate::oci::{RepositoryName, RepositoryPattern};
 use crate::runtime::Tasks;
+use crate::upstream::switch::Switch;
 
 /// Which login this is, for records, logs and metrics. It stays the same when the password changes, and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -194,11 +195,12 @@ pub enum CredentialState {
 
 impl Keyring {
     /// Takes the logins in their order. `server` is what files and helpers know the registry by: `host[:port]`, or
-    /// `docker.io`. No helper is asked for another.
+    /// `docker.io`. No helper is asked for another, and none while the switch says that the registry is not asked.
     pub(super) fn new(
         settings: Vec<CredentialSettings>,
         server: &str,
         helpers: Helpers,
+        switch: Arc<Switch>,
         watch: Watch,
     ) -> Self {
         let named = ServerName::parse(server);
@@ -209,7 +211,8 @@ impl Keyring {
             );
         }
         let helpers = named.map(|named| {
-            let answers = HelperAnswers::new(helpers, named.clone(), watch.tasks.clone());
+            let tasks = watch.tasks.clone();
+            let answers = HelperAnswers::new(helpers, named.clone(), switch, tasks);
             (named, Arc::new(answers))
         });
         let helpers = helpers.as_ref().map(|(named, helpers)| (named, helpers));
@@ -228,7 +231,9 @@ impl Keyring {
     }
 
     /// Returns which login is for a repository, whether it may be used now or not: the first that matches and exists.
-    /// Waits only as long as nothing is known of a source, for a file or a helper.
+    /// Waits only as long as nothing is known of a source, for a file or a helper. While the registry is offline no helper
+    /// is run: what it said last counts however old it is, and one that was never run is taken to have a login, which is
+    /// named after the helper, or after the file that names it, without a user.
     pub(super) async fn identity(&self, repository: &RepositoryName) -> Option<LoginIdentity> {
         for (_, source) in self.inner.sources_of(repository) {
             if let Some(identity) = source.certain() {

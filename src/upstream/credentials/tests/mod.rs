@@ -12,11 +12,14 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::runtime::Timestamp;
+use crate::upstream::switch::Mode;
 
 /// A folder with files and programs, from which keyrings are made.
 struct Folder {
     folder: TempDir,
     patience: Duration,
+    switch: Arc<Switch>,
 }
 
 impl Folder {
@@ -25,6 +28,7 @@ impl Folder {
             folder: tempfile::tempdir().unwrap(),
             // Long, since machines that test may be slow.
             patience: Duration::from_secs(120),
+            switch: Arc::new(Switch::sample(Mode::Online)),
         }
     }
 
@@ -78,7 +82,8 @@ impl Folder {
             look_counts: Duration::from_secs(1),
             tasks: Tasks::new(),
         };
-        Keyring::new(settings.collect(), server, helpers, watch)
+        let switch = self.switch.clone();
+        Keyring::new(settings.collect(), server, helpers, switch, watch)
     }
 
     /// A keyring for `r.io` with a user in front of everything.

@@ -331,3 +331,43 @@ async fn an_auth_file_may_name_helpers() {
     )));
     assert_eq!(states(&keyring), [CredentialState::Unreadable]);
 }
+
+#[tokio::test]
+async fn no_helper_runs_for_a_registry_that_is_offline() {
+    let folder = Folder::new();
+    let turn = |mode| folder.switch.set(mode, Timestamp::default());
+    let auth = folder.write("auth.json", r#"{"credHelpers":{"r.io":"test"}}"#);
+    let helper = folder.program("test", &answering("s"));
+    let by_name = || folder.helper(helper.clone());
+    let by_file = || {
+        let source = CredentialSource::AuthFile(auth.clone());
+        folder.keyring("r.io", vec![("**", source)])
+    };
+    for (keyring, named, unknown) in [
+        (
+            by_name(),
+            "helper test".to_owned(),
+            "helper test".to_owned(),
+        ),
+        (
+            by_file(),
+            format!("file {}, user u", auth.display()),
+            format!("file {}", auth.display()),
+        ),
+    ] {
+        let before = folder.runs();
+        turn(Mode::Offline);
+        assert_eq!(identity(&keyring, "a").await, unknown, "never run");
+        let told = standing(&keyring, "a").await;
+        assert!(told.contains("larder is offline"), "{told}");
+        assert_eq!(folder.runs(), before);
+        turn(Mode::Online);
+        assert_eq!(identity(&keyring, "a").await, named);
+        turn(Mode::Offline);
+        pass(HOUR * 24).await;
+        assert_eq!(identity(&keyring, "a").await, named, "long ago");
+        let told = standing(&keyring, "a").await;
+        assert_eq!(told, format!("{named}: u, s"));
+        assert_eq!(folder.runs(), before + 1);
+    }
+}
