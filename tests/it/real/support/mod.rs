@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod registry;
 pub(crate) mod skopeo;
 pub(crate) mod token_service;
+pub(crate) mod user;
 
 pub(crate) use gate::Gate;
 pub(crate) use image::{Image, REPOSITORY};

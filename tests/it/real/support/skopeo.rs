@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use super::content::Content;
 use super::process::Process;
+use super::user::User;
 
 /// Which platforms of an index are copied.
 #[derive(Clone, Copy, Debug)]
@@ -18,31 +19,21 @@ pub(crate) enum Platforms {
     Linux(&'static str),
 }
 
-/// A user's skopeo, with a home folder of its own: nothing of the machine's settings and logins matters.
+/// A user's skopeo.
 #[derive(Debug)]
 pub(crate) struct Skopeo {
-    home: TempDir,
+    user: User,
 }
 
 impl Skopeo {
-    /// Makes an empty home folder.
+    /// Gives skopeo to a new user.
     pub(crate) fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir_all(home.path().join(".config/containers")).unwrap();
-        let skopeo = Self { home };
-        skopeo.configure("");
-        skopeo
+        Self { user: User::new() }
     }
 
     /// Makes a registry on this port of the loopback interface a mirror of another registry.
     pub(crate) fn use_mirror(&self, registry: &str, mirror: u16) {
-        self.configure(&format!(
-            "[[registry]]\n\
-             location = '{registry}'\n\
-             [[registry.mirror]]\n\
-             location = '127.0.0.1:{mirror}'\n\
-             insecure = true\n"
-        ));
+        self.user.use_mirror(registry, mirror);
     }
 
     /// Logs in to a registry, as a user does, and so that it is remembered.
@@ -58,12 +49,7 @@ impl Skopeo {
 
     /// Returns the user's home folder, which holds what is remembered.
     pub(crate) fn home(&self) -> &Path {
-        self.home.path()
-    }
-
-    fn configure(&self, registries: &str) {
-        let path = self.home.path().join(".config/containers/registries.conf");
-        fs::write(path, registries).unwrap();
+        self.user.home()
     }
 
     /// Copies from one place to another, as it is.
@@ -111,14 +97,8 @@ impl Skopeo {
 
     /// Returns its command, with no more than what all uses have in common.
     fn command(&self) -> Command {
-        let mut command = Command::new("skopeo");
-        command
-            .args(["--insecure-policy", "--command-timeout=120s"])
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.home.path())
-            .env("XDG_RUNTIME_DIR", self.home.path())
-            .stdout(Stdio::null());
+        let mut command = self.user.command("skopeo");
+        command.args(["--insecure-policy", "--command-timeout=120s"]);
         command
     }
 }
