@@ -1,11 +1,14 @@
 //! The parts by themselves, without larder: what the other tests take for granted.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
+use larder::oci::Digest;
+
 use super::support::image::ARCHITECTURES;
-use super::support::{Gate, Image, Platforms, REPOSITORY, Skopeo};
+use super::support::{Gate, Image, Platforms, Podman, REPOSITORY, Skopeo};
 
 #[test]
 #[ignore = "needs docker-registry and skopeo (.ci/run installs them)"]
@@ -24,6 +27,25 @@ fn skopeo_pulls_what_was_published() {
         let platform = skopeo.pull(Platforms::Linux(architecture), &tag);
         assert_eq!(platform.manifest(), *manifest);
     }
+}
+
+#[test]
+#[ignore = "needs docker-registry, podman and skopeo (.ci/run installs them)"]
+fn podman_pulls_what_was_published() {
+    let image = Image::published();
+    let registry = image.registry();
+    for (architecture, manifest) in ARCHITECTURES.into_iter().zip(image.manifests()) {
+        let tag = registry.reference(&format!("{REPOSITORY}:1"));
+        let pulled = Podman::new().pull(architecture, &tag);
+        assert_eq!(pulled, BTreeSet::from([image.index(), *manifest]));
+    }
+    // Each has a storage of its own.
+    let asked = |blob: Digest| {
+        let request = format!("GET /v2/{REPOSITORY}/blobs/{blob}");
+        let requests = registry.requests().into_iter();
+        requests.filter(|it| *it == request).count()
+    };
+    assert_eq!(asked(image.large_layer()), ARCHITECTURES.len());
 }
 
 #[test]

@@ -97,6 +97,11 @@ impl Image {
         Registry::start(&storage, Access::ReadOnly, door)
     }
 
+    /// Starts a registry of its own that serves it: its tags can be moved.
+    pub(crate) fn registry_of_its_own(&self) -> Registry {
+        Registry::over_a_copy(&self.folder.path().join("storage"))
+    }
+
     /// Returns the digest of the OCI index.
     pub(crate) fn index(&self) -> Digest {
         self.index

@@ -63,6 +63,18 @@ impl Process {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.0.wait().unwrap()
     }
+
+    /// Waits for the end of one that has no timeout of its own, and fails when it takes longer than this.
+    pub(crate) fn wait_at_most(&mut self, patience: Duration) -> ExitStatus {
+        let tries = patience.as_millis() / PAUSE.as_millis();
+        for _ in 0..tries {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            thread::sleep(PAUSE);
+        }
+        panic!("process {} did not end in {patience:?}", self.0.id());
+    }
 }
 
 impl Drop for Process {

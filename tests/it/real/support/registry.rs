@@ -60,7 +60,11 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts a registry that serves what is in `storage`.
     pub(crate) fn start(storage: &Path, access: Access, door: &Door) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), storage, access, door)
+    }
+
+    /// Starts one whose own files are in this folder.
+    fn start_in(folder: TempDir, storage: &Path, access: Access, door: &Door) -> Self {
         let port = free_port();
         let is_read_only = access == Access::ReadOnly;
         // In the debug level each request has a line before it is answered.
@@ -81,6 +85,16 @@ impl Registry {
         };
         registry.restart();
         registry
+    }
+
+    /// Starts a registry that serves a copy of what is in `storage`, and takes pushes.
+    pub(crate) fn over_a_copy(storage: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("storage");
+        let mut command = Command::new("cp");
+        let status = command.arg("--archive").args([storage, &copy]).status();
+        assert!(status.unwrap().success(), "{command:?}");
+        Self::start_in(folder, &copy, Access::Writable, &Door::Open)
     }
 
     /// Returns the port that it listens on.

@@ -1,7 +1,7 @@
 //! Somebody who runs clients: a home folder with the settings that skopeo and podman have in common.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
@@ -42,13 +42,16 @@ impl User {
 
     /// Writes one of the user's settings files (containers-registries.conf(5) and its like).
     pub(crate) fn configure(&self, name: &str, text: &str) {
-        let path = self.home().join(".config/containers").join(name);
-        fs::write(path, text).unwrap();
+        fs::write(self.settings(name), text).unwrap();
+    }
+
+    /// Returns where a settings file is.
+    pub(crate) fn settings(&self, name: &str) -> PathBuf {
+        self.home().join(".config/containers").join(name)
     }
 
     /// Returns the command that runs a client; what it prints is thrown away unless that is changed.
     pub(crate) fn command(&self, client: &str) -> Command {
-        let settings = self.home().join(".config/containers");
         let mut command = Command::new(client);
         command
             .env_clear()
@@ -58,7 +61,7 @@ impl User {
             // For root, those of the machine count unless others are named.
             .env(
                 "CONTAINERS_REGISTRIES_CONF",
-                settings.join("registries.conf"),
+                self.settings("registries.conf"),
             )
             .stdout(Stdio::null());
         command
