@@ -2,12 +2,15 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use larder::oci::Digest;
 use tempfile::TempDir;
 
-use super::content::Content;
+use super::content::{Content, sha256};
+use super::image::REPOSITORY;
 use super::process::Process;
+use super::registry::Registry;
 use super::user::User;
 
 /// Which platforms of an index are copied.
@@ -62,6 +65,27 @@ impl Skopeo {
     /// Pulls an image and returns what came.
     pub(crate) fn pull(&self, platforms: Platforms, reference: &str) -> Content {
         self.start_pull(platforms, reference).finish()
+    }
+
+    /// Returns the digest of the manifest or index that a name stands for at this moment.
+    pub(crate) fn digest(&self, reference: &str) -> Digest {
+        sha256(&self.answer(&["inspect", "--raw", "--tls-verify=false", reference]))
+    }
+
+    /// Copies what one tag of a registry stands for to another tag of it.
+    pub(crate) fn move_tag(&self, registry: &Registry, tag: &str, from: &str) {
+        let [from, to] = [from, tag].map(|tag| registry.reference(&format!("{REPOSITORY}:{tag}")));
+        self.copy(Platforms::All, &["--preserve-digests"], &from, &to);
+    }
+
+    /// Runs a command to its end and returns what it printed.
+    fn answer(&self, arguments: &[&str]) -> Vec<u8> {
+        let mut command = self.command();
+        let output = command.args(arguments).stdin(Stdio::null());
+        let output = output.stdout(Stdio::piped()).output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}: {errors}");
+        output.stdout
     }
 
     /// Starts to pull an image.
