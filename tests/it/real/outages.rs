@@ -109,7 +109,7 @@ fn clients_notice_nothing_while_the_registry_is_stopped_and_see_what_moved_when_
 
 #[test]
 #[ignore = "needs docker-registry, podman and skopeo (.ci/run installs them)"]
-fn what_is_not_here_is_not_said_to_be_nowhere_while_the_registry_is_stopped() {
+fn what_is_not_here_cannot_be_had_while_the_registry_is_stopped_and_then_it_can() {
     let image = Image::published();
     let mut registry = image.registry();
     let larder = Larder::before(registry.port(), "10m");
@@ -122,6 +122,14 @@ fn what_is_not_here_is_not_said_to_be_nowhere_while_the_registry_is_stopped() {
         assert!(!talk.contains(claim), "{talk}");
     }
     assert!(talk.contains("502 Bad Gateway"), "{talk}");
+
+    // No client asks: larder finds out by itself, within the rest that it gives the registry.
+    assert!(larder.lets_the_registry_rest());
+    registry.restart();
+    until("larder knows that the registry is back", || {
+        (!larder.lets_the_registry_rest()).then_some(())
+    });
+    assert_eq!(podman_pulls(&tag), known_by(&image));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use larder::oci::Digest;
 use tempfile::TempDir;
 
-use super::process::{Server, free_port};
+use super::process::{Server, ask, free_port};
 
 /// The name by which larder knows the registry behind it; it is the default upstream as well.
 pub(crate) const UPSTREAM: &str = "up.test";
@@ -21,6 +21,8 @@ pub(crate) struct Larder {
     /// Whose it is: the folder with this user's files.
     home: Option<PathBuf>,
     port: u16,
+    /// Where it tells how it is.
+    metrics_port: u16,
     server: Option<Server>,
 }
 
@@ -55,10 +57,11 @@ impl Larder {
     /// Writes the configuration of one that calls the registry on this port by this name.
     fn prepared(name: &str, upstream: u16, freshness: &str, keys: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = free_port();
+        let [port, metrics_port] = [free_port(), free_port()];
         let config = format!(
             "[server]\n\
              listen = '127.0.0.1:{port}'\n\
+             metrics_listen = '127.0.0.1:{metrics_port}'\n\
              default_upstream = '{name}'\n\
              public_registries = false\n\
              [cache]\n\
@@ -78,6 +81,7 @@ impl Larder {
             upstream: name.to_owned(),
             home: None,
             port,
+            metrics_port,
             server: None,
         }
     }
@@ -149,6 +153,14 @@ impl Larder {
     /// Returns what skopeo calls it when it takes larder for the default upstream itself.
     pub(crate) fn default_reference(&self, name: &str) -> String {
         format!("docker://127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// Returns whether it leaves the registry alone, because that failed again and again.
+    pub(crate) fn lets_the_registry_rest(&self) -> bool {
+        let metrics = ask(self.metrics_port, "/metrics").unwrap();
+        let resting = format!("larder_upstream_resting{{upstream=\"{}\"}} ", self.upstream);
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&resting));
+        line.is_some_and(|hosts| hosts != "0")
     }
 
     /// Returns the file that the cache keeps a blob in, when it is there.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What the pings of [`Server`] are signed with, so that a log tells them from requests.
+/// What [`ask`] signs with, so that a log tells them from requests.
 pub(crate) const PING_AGENT: &str = "larder-test-ping";
 
 /// How often [`until`] looks, and how long it lets pass in between: half a minute in all.
@@ -132,22 +132,24 @@ impl Drop for Server {
 
 /// Returns whether a registry on this port answers that it is one.
 fn pings(port: u16) -> bool {
-    let ask = || -> io::Result<String> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        write!(
-            stream,
-            "GET /v2/ HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {PING_AGENT}\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
     // 401 is the answer of one that wants a login.
-    ask().is_ok_and(|answer| {
+    ask(port, "/v2/").is_ok_and(|answer| {
         ["200", "401"]
             .iter()
             .any(|status| answer.starts_with(&format!("HTTP/1.1 {status} ")))
     })
+}
+
+/// Asks a server on this port of the loopback interface, and returns its whole answer.
+pub(crate) fn ask(port: u16, path: &str) -> io::Result<String> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: {PING_AGENT}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
