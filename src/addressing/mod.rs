@@ -1,6 +1,7 @@
 //! Which upstream, or ours, a name leads to. Pure functions of the configuration and the request; nothing is asked.
 
 pub mod grant;
+pub mod image_name;
 pub mod resolve;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 pub use grant::{Action, Caller, Grant, Granted, Place};
+pub use image_name::{ImageName, ImageNameError};
 pub use resolve::{Addressing, Asked};
 
 use crate::oci::{NameError, RepositoryName, UpstreamName, UpstreamNameError, UpstreamPattern};

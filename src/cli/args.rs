@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::image_name::ImageName;
 use super::inspect::PlatformName;
+use crate::addressing::ImageName;
 use crate::config::Flags;
 
 /// A caching pull-through proxy for container registries.

@@ -7,7 +7,6 @@ mod args;
 mod assembly;
 mod check;
 mod failure;
-mod image_name;
 mod inspect;
 mod output;
 mod printable;

@@ -9,11 +9,13 @@ use crate::oci::{Digest, DigestError, Reference, Tag, TagError};
 
 /// A name that has not been led anywhere yet, and what is meant of the repository there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ImageName {
+pub struct ImageName {
     /// The registry, if one is named, and the repository.
-    pub(super) name: String,
-    pub(super) tag: Option<Tag>,
-    pub(super) digest: Option<Digest>,
+    pub name: String,
+    /// The tag, if one is written.
+    pub tag: Option<Tag>,
+    /// The digest, if one is written.
+    pub digest: Option<Digest>,
 }
 
 impl ImageName {
@@ -21,7 +23,7 @@ impl ImageName {
     const DEFAULT_TAG: &str = "latest";
 
     /// Returns what to ask for: the digest counts before the tag.
-    pub(super) fn reference(&self) -> Reference {
+    pub fn reference(&self) -> Reference {
         match (&self.digest, &self.tag) {
             (Some(digest), _) => Reference::Digest(*digest),
             (None, Some(tag)) => Reference::Tag(tag.clone()),
@@ -34,7 +36,7 @@ impl ImageName {
 
 /// Why a text names no image.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub(super) enum ImageNameError {
+pub enum ImageNameError {
     /// It is a URL.
     #[error("write the name without what comes before '://'")]
     Url,
