@@ -1,34 +1,23 @@
 //! Health and metrics over HTTP. Nothing here changes anything, and nothing here tells a secret.
 
-use std::convert::Infallible;
+use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus_client::registry::Registry;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio_io_timeout::TimeoutStream;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::connections;
 use crate::runtime::Tasks;
 
-/// How long whoever asks may take for a request.
-const HEAD_WITHIN: Duration = Duration::from_secs(30);
-/// How long whoever asks may take nothing of an answer that is there.
-const TAKE_WITHIN: Duration = Duration::from_secs(30);
-/// How many may be connected: orchestrators and scrapers are few. Further ones wait to be accepted.
-const CONNECTIONS: usize = 64;
-/// How long accepting rests when it fails.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+/// What connections are for, as the log says it.
+const WHAT: &str = "health and metrics";
 /// The form of the metrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -64,54 +53,14 @@ impl Door {
 
     /// Answers until the tasks are told to stop. It is ready until `stopping`.
     pub async fn run(self, stopping: CancellationToken) {
-        let end = self.tasks.stopping();
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
-        loop {
-            let accept = async {
-                let place = places.clone().acquire_owned().await;
-                (self.listener.accept().await, place)
-            };
-            let accepted = tokio::select! {
-                () = end.cancelled() => return,
-                accepted = accept => accepted,
-            };
-            match accepted {
-                (Ok((stream, _)), place) => {
-                    let served = serve(stream, self.registry.clone(), stopping.clone());
-                    let end = end.clone();
-                    drop(self.tasks.spawn("health", async move {
-                        tokio::select! {
-                            () = served => {}
-                            () = end.cancelled() => {}
-                        }
-                        drop(place);
-                    }));
-                }
-                (Err(error), _) => {
-                    tracing::warn!(%error, "could not accept a connection for health and metrics");
-                    tokio::time::sleep(ACCEPT_REST).await;
-                }
-            }
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, registry: Arc<Registry>, stopping: CancellationToken) {
-    let service = service_fn(move |request| {
-        let response = answer(&request, &registry, &stopping);
-        async move { Ok::<_, Infallible>(response) }
-    });
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(TAKE_WITHIN));
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN);
-    if let Err(error) = builder
-        .serve_connection(TokioIo::new(Box::pin(stream)), service)
-        .await
-    {
-        tracing::debug!(%error, "a connection for health and metrics broke");
+        let accept = || async { Ok(self.listener.accept().await?.0) };
+        let serve = |stream| {
+            let (registry, stopping) = (self.registry.clone(), stopping.clone());
+            connections::converse(WHAT, stream, move |request| {
+                ready(answer(&request, &registry, &stopping))
+            })
+        };
+        connections::serve_all(WHAT, &self.tasks, accept, serve).await;
     }
 }
 
@@ -165,10 +114,14 @@ fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http_body_util::BodyExt;
     use prometheus_client::metrics::counter::Counter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
+    use super::connections::CONNECTIONS;
     use super::*;
 
     async fn ask(method: Method, path: &str, stopping: &CancellationToken) -> (u16, String) {

@@ -1,5 +1,6 @@
 //! The operator's surface: health and metrics, read only, at a door of their own.
 
+mod connections;
 pub mod door;
 pub mod metrics;
 
