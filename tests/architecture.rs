@@ -41,6 +41,8 @@ const TABLE: &[(&str, &[&str])] = &[
         "admin",
         &[
             "oci",
+            "addressing",
+            "upstream",
             "cache",
             "hosted",
             "retention",

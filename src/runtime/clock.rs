@@ -1,6 +1,7 @@
 //! The wall clock, in one place. Decisions take `now` as an argument; timers use tokio's time.
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
+    /// The last second of the year 9999: later ones cannot be written.
+    const LAST_WRITTEN: u64 = 253_402_300_799_000;
+
     /// Returns the moment that lies this many milliseconds after the start of 1970.
     pub fn from_millis(millis: u64) -> Self {
         Self(millis)
@@ -26,6 +30,25 @@ impl Timestamp {
     /// Returns the time from an earlier moment to this one; zero when the clock was set back in between.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// As people and programs write it (RFC 3339, UTC): `2026-11-21T14:05:27Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = UNIX_EPOCH + Duration::from_millis(self.0.min(Self::LAST_WRITTEN));
+        humantime::format_rfc3339_seconds(moment).fmt(f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = humantime::TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let since = humantime::parse_rfc3339(text)?
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Ok(Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -88,6 +111,20 @@ impl fmt::Debug for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_written_in_utc_and_read_again() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_790_000_000_999, "2026-09-21T14:13:20Z"),
+            (u64::MAX, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp(millis).to_string(), text);
+        }
+        let read = "2026-09-21T14:13:20Z".parse();
+        assert_eq!(read, Ok(Timestamp(1_790_000_000_000)));
+        assert!("yesterday".parse::<Timestamp>().is_err());
+    }
 
     #[test]
     fn a_set_clock_moves_in_all_clones() {

@@ -3,6 +3,7 @@
 //! ```text
 //! <path>/
 //!   lock                              held by the larder that uses the folder, with its process id
+//!   larder.sock                       where that larder takes its operator's commands
 //!   blobs-v1/<algorithm>/<first two hex>/<hex>
 //!   staging-v1/                       spools of unfinished fills
 //!   cache-v1.redb                     records that can be fetched again
@@ -47,6 +48,11 @@ impl Layout {
 
     pub(super) fn lock(&self) -> PathBuf {
         self.root.join("lock")
+    }
+
+    /// The socket for commands.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.root.join("larder.sock")
     }
 
     /// The folder of all blobs.

@@ -33,6 +33,13 @@ pub struct Settings {
     pub min_free: Option<u64>,
 }
 
+impl Settings {
+    /// Returns where the larder that uses the folder takes its operator's commands, if one does.
+    pub fn socket(&self) -> PathBuf {
+        Layout::new(&self.path).socket()
+    }
+}
+
 /// A folder in use by this process alone, until the store and all that came out of it are dropped and their tasks have
 /// ended.
 #[derive(Clone, Debug)]
