@@ -45,6 +45,19 @@ pub enum PassReason {
     NoSpace,
 }
 
+impl StaleReason {
+    /// Returns the name of the reason: the end of the outcome's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::RateLimited => "rate_limited",
+            Self::Denied => "denied",
+            Self::NotFound => "not_found",
+            Self::Slow => "slow",
+        }
+    }
+}
+
 impl CacheOutcome {
     /// Returns the name of the outcome, the same in logs and metrics.
     pub fn name(self) -> &'static str {

@@ -2,6 +2,8 @@
 //!
 //! Order and weights are ignored, as every registry does: clients send them in random order.
 
+use serde::{Deserialize, Serialize};
+
 use super::media_type::MediaType;
 
 /// The media types that a request accepts, from all of its `Accept` lines.
@@ -13,7 +15,8 @@ pub struct Accept {
 
 /// Which of a tag's possible answers a client can read. A tag is remembered once per class, so that what was fetched for
 /// an old client never reaches a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum VariantClass {
     /// Reads indexes, and with them everything else.
     Index,
@@ -24,7 +27,7 @@ pub enum VariantClass {
 }
 
 impl VariantClass {
-    /// Returns the name of the class in record keys.
+    /// Returns the name of the class in record keys, and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Index => "index",

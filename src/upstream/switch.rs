@@ -3,17 +3,29 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::metrics::gauge::Gauge;
+use serde::{Deserialize, Serialize};
 
 use crate::runtime::Timestamp;
 
 /// Whether a registry is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// It is asked.
     #[default]
     Online,
     /// It is never asked: what is here counts as fresh, and what is not cannot be had.
     Offline,
+}
+
+impl Mode {
+    /// Returns the name of the mode, the same everywhere.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+        }
+    }
 }
 
 /// The mode of one configured upstream, or of all that fit a pattern.

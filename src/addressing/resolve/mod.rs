@@ -69,6 +69,11 @@ impl Addressing {
         addressing
     }
 
+    /// Returns the names and patterns of all upstreams, as they are configured.
+    pub fn patterns(&self) -> &[UpstreamPattern] {
+        &self.patterns
+    }
+
     /// Returns the one target that a request leads to.
     ///
     /// # Errors

@@ -1,0 +1,199 @@
+//! What is asked for and answered over the operator's API, as JSON: its keys are a promise.
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `GET /v1/upstreams` | | [`Upstreams`] |
+//! | `PUT /v1/upstreams/<name or pattern>` | [`ModeWanted`] | [`ModeChanged`] |
+//! | `GET /v1/history?image=<image>` | | [`History`] |
+//! | `POST /v1/refresh` | [`ImageWanted`] | [`Refreshed`] |
+//!
+//! What fails is a [`Failure`]. Answers get further keys within a version; none goes away or changes its meaning. `null`
+//! stands for what is not there.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::ErrorCode;
+use crate::cache::sight::Visibility;
+use crate::oci::{Digest, VariantClass};
+use crate::runtime::Timestamp;
+use crate::upstream::Mode;
+
+/// A moment, written as RFC 3339 in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Moment(pub Timestamp);
+
+impl From<Moment> for String {
+    fn from(moment: Moment) -> Self {
+        moment.0.to_string()
+    }
+}
+
+impl TryFrom<String> for Moment {
+    type Error = <Timestamp as std::str::FromStr>::Err;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(moment: Timestamp) -> Self {
+        Self(moment)
+    }
+}
+
+/// Asks for something about one image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageWanted {
+    /// The image, as behind larder's address in `docker pull`.
+    pub image: String,
+}
+
+/// Asks for a mode of an upstream, until larder stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModeWanted {
+    /// The mode.
+    pub mode: Mode,
+}
+
+/// The mode of an upstream was set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModeChanged {
+    /// The name or pattern of the upstream.
+    pub upstream: String,
+    /// The mode before.
+    pub before: Mode,
+    /// The mode now.
+    pub now: Mode,
+}
+
+/// Where a tag pointed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// The registry.
+    pub registry: String,
+    /// The repository there.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// What is known for each class of clients that asked.
+    pub variants: Vec<Variant>,
+}
+
+/// Where a tag pointed, for one class of clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// For clients that read indexes, or for those that read manifests alone.
+    pub class: VariantClass,
+    /// As anybody saw it, or as the login did that is configured.
+    pub visibility: Visibility,
+    /// Its moves, the newest first.
+    pub moves: Vec<Move>,
+}
+
+/// A time during which a tag pointed at one manifest, as far as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// At which.
+    pub digest: Digest,
+    /// When the registry said so first.
+    pub first_seen: Moment,
+    /// When it said so last.
+    pub last_seen: Moment,
+    /// Whether it points there still, as far as is known.
+    pub is_present: bool,
+}
+
+/// The registry was asked what a tag points at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refreshed {
+    /// The registry.
+    pub registry: String,
+    /// The repository there.
+    pub repository: String,
+    /// The tag.
+    pub tag: String,
+    /// What it said for each class of clients that asked before; for those that read indexes when none has.
+    pub variants: Vec<Answered>,
+}
+
+/// What a tag points at for one class of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// For which.
+    pub class: VariantClass,
+    /// What it pointed at as far as was known; `None` when nothing was.
+    pub before: Option<Digest>,
+    /// What it points at now.
+    pub now: Digest,
+    /// What became of it.
+    pub change: Change,
+}
+
+/// What became of a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// It points where it did.
+    Unchanged,
+    /// It points elsewhere.
+    Moved,
+    /// It was not known.
+    New,
+}
+
+/// How the upstreams stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstreams {
+    /// When this was so.
+    pub at: Moment,
+    /// All that are configured, in the order of the configuration.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// How one upstream stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstream {
+    /// Its name.
+    pub name: String,
+    /// Old answers that went out since larder started, by reason.
+    pub stale: BTreeMap<String, u64>,
+    /// What people lack, the latest first.
+    pub lacking: Vec<Lacking>,
+}
+
+/// Something that could not be had.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lacking {
+    /// What.
+    pub image: String,
+    /// How many requests there were for it.
+    pub requests: u64,
+    /// When the first one was.
+    pub first: Moment,
+    /// When the last one was.
+    pub last: Moment,
+    /// Why it could not be had, the last time.
+    pub reason: String,
+}
+
+/// Why something was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The error.
+    pub error: FailureBody,
+}
+
+/// What is told of an error.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailureBody {
+    /// Its kind.
+    pub code: ErrorCode,
+    /// What happened, for people.
+    pub message: String,
+}

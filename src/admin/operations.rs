@@ -1,0 +1,338 @@
+//! What the operator can have done. It is the same whoever carries the wish here: the socket of a running larder, or a
+//! command that works on the cache folder itself.
+
+use std::sync::Arc;
+
+use super::document::{
+    Answered, Change, History, Lacking, ModeChanged, Move, Refreshed, Upstream, Upstreams, Variant,
+};
+use super::error::{ErrorCode, OperationError};
+use crate::addressing::{
+    Action, Addressing, Asked, Caller, Grant, ImageName, Origin, Place, Target,
+};
+use crate::answer::{CacheOutcome, StaleReason};
+use crate::cache::tag::TagHistory;
+use crate::cache::{Cache, Demand};
+use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamName, UpstreamPattern, VariantClass};
+use crate::runtime::Clock;
+use crate::upstream::Mode;
+
+/// Does what the operator wants.
+#[derive(Debug)]
+pub struct Operations {
+    cache: Arc<Cache>,
+    addressing: Addressing,
+    clock: Clock,
+}
+
+impl Operations {
+    /// Works on a cache.
+    pub fn new(cache: Arc<Cache>, addressing: Addressing, clock: Clock) -> Self {
+        Self {
+            cache,
+            addressing,
+            clock,
+        }
+    }
+
+    /// Returns where a tag pointed. The registry is not asked.
+    ///
+    /// # Errors
+    /// [`OperationError`] when the image is no tag of a configured registry, or the records cannot be read.
+    pub async fn history(&self, image: &str) -> Result<History, OperationError> {
+        let (origin, tag) = self.tag(image)?;
+        let known = self.known(&origin, &tag).await?;
+        Ok(History {
+            registry: origin.upstream.to_string(),
+            repository: origin.repository.to_string(),
+            tag: tag.to_string(),
+            variants: known.into_iter().map(variant).collect(),
+        })
+    }
+
+    /// Has the registry asked now what a tag points at, for all classes of clients that have asked for it.
+    ///
+    /// # Errors
+    /// [`OperationError`] when the image is no tag of a configured registry, or the registry did not answer.
+    pub async fn refresh(&self, image: &str) -> Result<Refreshed, OperationError> {
+        let (origin, tag) = self.tag(image)?;
+        let before = self.known(&origin, &tag).await?;
+        // Whoever may command larder is on its machine.
+        let caller = Caller::Anonymous(Place::Loopback);
+        let grant = Grant::new(caller, origin.clone(), Action::Pull);
+        let mut classes: Vec<VariantClass> = before.iter().map(|known| known.class).collect();
+        classes.sort();
+        classes.dedup();
+        if classes.is_empty() {
+            classes.push(VariantClass::Index);
+        }
+        let mut variants = Vec::new();
+        for class in classes {
+            self.ask(&grant, &tag, class).await?;
+            let after = self.known(&origin, &tag).await?;
+            variants.extend(answered(class, &before, &after));
+        }
+        Ok(Refreshed {
+            registry: origin.upstream.to_string(),
+            repository: origin.repository.to_string(),
+            tag: tag.to_string(),
+            variants,
+        })
+    }
+
+    /// Sets whether an upstream is asked, until larder stops. It is named as in the configuration.
+    ///
+    /// # Errors
+    /// [`OperationError`] when nothing is configured under that name, or only a pattern that fits it.
+    pub fn set_mode(&self, name: &str, mode: Mode) -> Result<ModeChanged, OperationError> {
+        let invalid = |error| {
+            OperationError::new(
+                ErrorCode::InvalidRequest,
+                format!("'{}' names no upstream: {error}", name.escape_debug()),
+            )
+        };
+        let pattern: UpstreamPattern = name.parse().map_err(invalid)?;
+        let switch = self.cache.upstreams().switch(&pattern);
+        let switch = switch.ok_or_else(|| self.not_configured(&pattern))?;
+        let before = switch.set(mode, self.clock.now());
+        if before != mode {
+            tracing::info!(
+                upstream.name = %pattern, upstream.mode = mode.name(),
+                "the operator says whether the registry is asked, until larder stops"
+            );
+        }
+        Ok(ModeChanged {
+            upstream: pattern.to_string(),
+            before,
+            now: mode,
+        })
+    }
+
+    /// Returns how the upstreams stand.
+    pub fn upstreams(&self) -> Upstreams {
+        let named = self
+            .addressing
+            .patterns()
+            .iter()
+            .filter_map(|pattern| match pattern {
+                UpstreamPattern::Exactly(name) => Some(self.upstream(name)),
+                UpstreamPattern::Labels(_) => None,
+            });
+        Upstreams {
+            at: self.clock.now().into(),
+            upstreams: named.collect(),
+        }
+    }
+
+    fn upstream(&self, name: &UpstreamName) -> Upstream {
+        let account = self.cache.account(name);
+        let stale = account.stale.into_iter();
+        let lacking = account.lacking.into_iter().map(|lacking| Lacking {
+            image: lacking.image,
+            requests: lacking.requests,
+            first: lacking.first.into(),
+            last: lacking.last.into(),
+            reason: lacking.reason,
+        });
+        Upstream {
+            name: name.to_string(),
+            stale: stale
+                .map(|(reason, count)| (reason.name().to_owned(), count))
+                .collect(),
+            lacking: lacking.collect(),
+        }
+    }
+
+    /// Finds out which tag of which registry an image is.
+    fn tag(&self, image: &str) -> Result<(Origin, Tag), OperationError> {
+        let invalid = |error| {
+            OperationError::new(
+                ErrorCode::InvalidImage,
+                format!("'{}' names no image: {error}", image.escape_debug()),
+            )
+        };
+        let name: ImageName = image.parse().map_err(invalid)?;
+        let tag = match name.reference() {
+            Reference::Tag(tag) => tag,
+            Reference::Digest(_) => {
+                return Err(OperationError::new(
+                    ErrorCode::NotATag,
+                    format!(
+                        "{name} is named by its digest, and what a digest names never changes: give a tag"
+                    ),
+                ));
+            }
+        };
+        let asked = Asked {
+            name: &name.name,
+            ..Asked::default()
+        };
+        match self.addressing.resolve(asked)? {
+            Target::Proxied(origin) => Ok((origin, tag)),
+            Target::Hosted(repository) => Err(OperationError::new(
+                ErrorCode::NoRepository,
+                format!("{repository} would be hosted by larder itself, which hosts nothing yet"),
+            )),
+        }
+    }
+
+    async fn known(&self, origin: &Origin, tag: &Tag) -> Result<Vec<TagHistory>, OperationError> {
+        let known = self.cache.manifests.history(origin, tag).await;
+        known.map_err(|error| {
+            let what = format!("could not read where {origin}:{tag} pointed");
+            OperationError::of_cache(&error, &what)
+        })
+    }
+
+    /// Asks the registry. That it could not say is a failure here, whatever goes out to clients meanwhile.
+    async fn ask(
+        &self,
+        grant: &Grant<Origin>,
+        tag: &Tag,
+        class: VariantClass,
+    ) -> Result<(), OperationError> {
+        let accept = match class {
+            VariantClass::Index => Accept::anything(),
+            VariantClass::Manifest | VariantClass::Schema1 => {
+                Accept::parse([MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST])
+            }
+        };
+        let image = format!("{}:{tag}", grant.target());
+        let reference = Reference::Tag(tag.clone());
+        let asking = self
+            .cache
+            .manifests
+            .head(grant, &reference, &accept, Demand::Now);
+        let answer = Box::pin(asking).await.map_err(|error| {
+            OperationError::of_cache(&error, &format!("{image} could not be asked for"))
+        })?;
+        match answer.outcome {
+            CacheOutcome::Stale(reason) => Err(unconfirmed(&image, reason)),
+            CacheOutcome::Offline => Err(OperationError::new(
+                ErrorCode::Offline,
+                format!("{image} was not asked for: larder is offline for its registry"),
+            )),
+            CacheOutcome::Hit
+            | CacheOutcome::Miss
+            | CacheOutcome::Joined
+            | CacheOutcome::Revalidated
+            | CacheOutcome::Negative
+            | CacheOutcome::Passed(_) => Ok(()),
+        }
+    }
+
+    fn not_configured(&self, wanted: &UpstreamPattern) -> OperationError {
+        let known = self.addressing.patterns();
+        if let UpstreamPattern::Exactly(name) = wanted
+            && let Some(pattern) = known.iter().find(|pattern| pattern.matches(name))
+        {
+            return OperationError::new(
+                ErrorCode::ConfiguredByPattern,
+                format!(
+                    "{name} is configured by the pattern {pattern}, whose registries change together: name '{pattern}'"
+                ),
+            );
+        }
+        let wanted = wanted.to_string();
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        OperationError::new(
+            ErrorCode::NotConfigured,
+            format!(
+                "the registry {wanted} is not configured here: {}",
+                nearest(&wanted, &known)
+            ),
+        )
+    }
+}
+
+/// How many names are told to somebody who wrote another.
+const NEAREST: usize = 3;
+
+/// Names what may have been meant.
+fn nearest(wanted: &str, known: &[String]) -> String {
+    let mut known: Vec<(usize, &str)> = known
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(wanted, known), known.as_str()))
+        .collect();
+    known.sort_unstable();
+    let names: Vec<&str> = known.iter().map(|(_, name)| *name).take(NEAREST).collect();
+    if names.is_empty() {
+        "no registry is".to_owned()
+    } else {
+        format!("did you mean {}?", names.join(", or "))
+    }
+}
+
+/// Says that a registry did not confirm what is known of a tag.
+fn unconfirmed(image: &str, reason: StaleReason) -> OperationError {
+    let (code, why) = match reason {
+        StaleReason::Unreachable => (
+            ErrorCode::Unavailable,
+            "its registry cannot be reached or is in trouble",
+        ),
+        StaleReason::RateLimited => (
+            ErrorCode::RateLimited,
+            "its registry allows no more requests",
+        ),
+        StaleReason::Denied => (ErrorCode::NoRepository, "its registry refuses us"),
+        StaleReason::NotFound => (
+            ErrorCode::NoTag,
+            "its registry says that there is no such tag",
+        ),
+        StaleReason::Slow => (
+            ErrorCode::Unavailable,
+            "its registry takes too long to answer; it is still being asked",
+        ),
+    };
+    OperationError::new(
+        code,
+        format!(
+            "{image} was not confirmed: {why}; clients get what the tag pointed at before, and the log has the cause"
+        ),
+    )
+}
+
+fn variant(known: TagHistory) -> Variant {
+    let TagHistory {
+        class,
+        visibility,
+        moves,
+        is_present,
+    } = known;
+    let newest_first = moves.iter().rev().enumerate();
+    let moves = newest_first.map(|(index, seen)| Move {
+        digest: seen.digest,
+        first_seen: seen.first_seen.into(),
+        last_seen: seen.last_seen.into(),
+        is_present: is_present && index == 0,
+    });
+    Variant {
+        class,
+        visibility,
+        moves: moves.collect(),
+    }
+}
+
+/// Compares what was known of a tag with what is known now, in the view that the registry answered for last.
+fn answered(class: VariantClass, before: &[TagHistory], after: &[TagHistory]) -> Option<Answered> {
+    let of_class = |known: &&TagHistory| known.class == class && known.is_present;
+    let now = after
+        .iter()
+        .filter(of_class)
+        .max_by_key(|known| known.moves.last().map(|seen| seen.last_seen))?;
+    let same = |known: &&TagHistory| known.visibility == now.visibility;
+    let before = before.iter().filter(of_class).find(same);
+    let before = before.and_then(|known| Some(known.moves.last()?.digest));
+    let now = now.moves.last()?.digest;
+    let change = match before {
+        None => Change::New,
+        Some(before) if before == now => Change::Unchanged,
+        Some(_) => Change::Moved,
+    };
+    Some(Answered {
+        class,
+        before,
+        now,
+        change,
+    })
+}

@@ -1,0 +1,168 @@
+//! The operator's API over HTTP: from a request to an operation, and back. By which door the request came, and whether
+//! whoever sent it may, is settled before.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use super::document::{Failure, ImageWanted, ModeWanted};
+use super::error::{ErrorCode, OperationError};
+use super::operations::Operations;
+
+/// The largest body that is read, in bytes: names of images and registries, and no more.
+const BODY: usize = 16 * 1024;
+/// How long a body may take to come.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How long an operation may take: a registry is asked for a few things, each within 10 seconds.
+const DONE_WITHIN: Duration = Duration::from_secs(60);
+
+/// What a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Route {
+    Upstreams,
+    Upstream(String),
+    History(Option<String>),
+    Refresh,
+}
+
+impl Route {
+    /// Reads a path and its query.
+    fn parse(path: &str, query: Option<&str>) -> Option<Self> {
+        Some(match path.strip_prefix("/v1/")? {
+            "upstreams" => Self::Upstreams,
+            "history" => Self::History(parameter(query, "image")),
+            "refresh" => Self::Refresh,
+            path => {
+                let name = path.strip_prefix("upstreams/")?;
+                let is_one = !name.is_empty() && !name.contains('/');
+                Self::Upstream(is_one.then(|| decoded(name))??)
+            }
+        })
+    }
+
+    /// Returns the method that the path takes.
+    fn method(&self) -> Method {
+        match self {
+            Self::Upstreams | Self::History(_) => Method::GET,
+            Self::Upstream(_) => Method::PUT,
+            Self::Refresh => Method::POST,
+        }
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer<B>(operations: &Operations, request: Request<B>) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let Some(route) = Route::parse(head.uri.path(), head.uri.query()) else {
+        return failed(OperationError::new(
+            ErrorCode::NoSuchPath,
+            "here are /v1/upstreams, /v1/history and /v1/refresh",
+        ));
+    };
+    let method = route.method();
+    if head.method != method {
+        let message = format!("only {method} is for {}", head.uri.path());
+        let error = OperationError::new(ErrorCode::MethodNotAllowed, message);
+        let mut response = failed(error);
+        let allowed = HeaderValue::try_from(method.as_str()).expect("a method is a header value");
+        response.headers_mut().insert(ALLOW, allowed);
+        return response;
+    }
+    let done = Box::pin(timeout(DONE_WITHIN, operate(operations, route, body)));
+    done.await.unwrap_or_else(|_| {
+        failed(OperationError::new(
+            ErrorCode::TimedOut,
+            "it took too long; what was begun goes on",
+        ))
+    })
+}
+
+async fn operate<B>(operations: &Operations, route: Route, body: B) -> Response<Full<Bytes>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match route {
+        Route::Upstreams => done(Ok(operations.upstreams())),
+        Route::Upstream(name) => done(match read::<ModeWanted, B>(body).await {
+            Ok(wanted) => operations.set_mode(&name, wanted.mode),
+            Err(error) => Err(error),
+        }),
+        Route::History(Some(image)) => done(operations.history(&image).await),
+        Route::History(None) => failed(OperationError::new(
+            ErrorCode::InvalidRequest,
+            "name an image, as in /v1/history?image=alpine:3.20",
+        )),
+        Route::Refresh => done(match read::<ImageWanted, B>(body).await {
+            Ok(wanted) => operations.refresh(&wanted.image).await,
+            Err(error) => Err(error),
+        }),
+    }
+}
+
+/// Reads a body of JSON.
+async fn read<T, B>(body: B) -> Result<T, OperationError>
+where
+    T: DeserializeOwned,
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let invalid = |message: String| OperationError::new(ErrorCode::InvalidRequest, message);
+    let read = timeout(BODY_WITHIN, Limited::new(body, BODY).collect()).await;
+    let read = read.map_err(|_| OperationError::new(ErrorCode::TimedOut, "the body did not come"));
+    let bytes = match read? {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let message = format!("the body has more than {BODY} bytes");
+            return Err(OperationError::new(ErrorCode::TooLarge, message));
+        }
+        Err(error) => return Err(invalid(format!("the body did not come: {error}"))),
+    };
+    serde_json::from_slice(&bytes)
+        .map_err(|error| invalid(format!("the body is not what is taken here: {error}")))
+}
+
+/// Returns a parameter of a query.
+fn parameter(query: Option<&str>, name: &str) -> Option<String> {
+    let mut pairs = query?.split('&').filter_map(|pair| pair.split_once('='));
+    let (_, value) = pairs.find(|(found, _)| *found == name)?;
+    decoded(value)
+}
+
+fn decoded(text: &str) -> Option<String> {
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    Some(decoded.into_owned())
+}
+
+fn done<T: Serialize>(outcome: Result<T, OperationError>) -> Response<Full<Bytes>> {
+    match outcome {
+        Ok(document) => json(StatusCode::OK, &document),
+        Err(error) => failed(error),
+    }
+}
+
+fn failed(error: OperationError) -> Response<Full<Bytes>> {
+    json(error.code.status(), &Failure::from(error))
+}
+
+fn json(status: StatusCode, document: &impl Serialize) -> Response<Full<Bytes>> {
+    let mut body = serde_json::to_vec_pretty(document).expect("our own documents are JSON");
+    body.push(b'\n');
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
