@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::inspect::PlatformName;
 use crate::addressing::ImageName;
 use crate::config::Flags;
+use crate::upstream::Mode;
 
 /// A caching pull-through proxy for container registries.
 #[derive(Debug, Parser)]
@@ -50,10 +51,11 @@ Exit codes:
   0  all went well
   1  something failed while running
   2  the configuration or the command line is wrong
-  3  tags, inspect: the registry is not configured, cannot be found or reached, or is in trouble
-  4  tags, inspect: the repository does not exist, or may not be seen
-  5  tags, inspect: the tag, the digest or the platform does not exist
-  6  tags, inspect: the login was refused, or could not be used";
+  3  the registry is not configured, is offline, cannot be found or reached, or is in trouble; or
+     no larder is running that could be told something
+  4  the repository does not exist, or may not be seen
+  5  the tag, the digest or the platform does not exist, or larder knows nothing of it
+  6  the login was refused, or could not be used";
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
@@ -72,6 +74,15 @@ pub(super) enum Command {
     /// Describes an image or artifact, straight from its registry.
     #[command(after_long_help = INSPECT_HELP)]
     Inspect(InspectArguments),
+    /// Has the registry asked now what a tag points at, however fresh it is.
+    #[command(after_long_help = REFRESH_HELP)]
+    Refresh(RefreshArguments),
+    /// Stops asking a registry, or asks it again, until larder stops.
+    #[command(after_long_help = UPSTREAM_HELP)]
+    Upstream(UpstreamArguments),
+    /// Says how the running larder stands.
+    #[command(after_long_help = STATUS_HELP)]
+    Status(StatusArguments),
 }
 
 const TAGS_HELP: &str = "\
@@ -80,7 +91,32 @@ numbers, and what came before a version (1.2.3-rc.1) stands below it.
 
 No server has to run, and nothing is kept: this asks with the configuration and the logins that
 `larder serve` uses, and so tells whether they work. The JSON has the keys registry, repository
-and tags. `larder --help` has the exit codes.";
+and tags.
+
+With --history nothing is asked: it shows where a tag pointed as larder saw it, the newest first,
+at most 100 moves; without a tag, of latest. The JSON has the keys registry, repository, tag and
+variants: class (index, or manifest for clients that read no indexes), visibility (public or
+private) and moves (digest, first_seen, last_seen, is_present).
+
+`larder --help` has the exit codes.";
+
+const REFRESH_HELP: &str = "\
+The running larder does it, and what it serves from then on is what the registry said. When none is
+running, this command does it in the cache folder itself.
+
+The JSON has the keys registry, repository, tag and variants: class (index, or manifest for clients
+that read no indexes), before and now (digests), change (unchanged, moved or new). `larder --help`
+has the exit codes.";
+
+const UPSTREAM_HELP: &str = "\
+Offline, a registry is not asked for anything: what is in the cache goes out, and what is not there
+cannot be had, which `larder status --upstreams` shows. To start that way, set offline in the
+configuration.
+
+The JSON has the keys upstream, before and now. `larder --help` has the exit codes.";
+
+const STATUS_HELP: &str = "\
+A running larder tells it, of the time since it started. `larder --help` has the exit codes.";
 
 const INSPECT_HELP: &str = "\
 No server has to run, and nothing is kept: this asks with the configuration and the logins that
@@ -135,7 +171,12 @@ pub(super) struct CheckArguments {
 #[derive(Args, Debug)]
 pub(super) struct TagsArguments {
     /// The repository, as behind larder's address in `docker pull`: alpine, ghcr.io/org/app.
+    ///
+    /// With --history, an image: alpine:3.20.
     pub(super) image: ImageName,
+    /// Shows where one tag pointed, as far as larder saw it.
+    #[arg(long, conflicts_with = "limit")]
+    pub(super) history: bool,
     /// Shows the first so many tags. All are read all the same, since registries do not sort them.
     #[arg(long, value_name = "COUNT", value_parser = count)]
     pub(super) limit: Option<NonZeroUsize>,
@@ -143,7 +184,7 @@ pub(super) struct TagsArguments {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     pub(super) output: Format,
     #[command(flatten)]
-    pub(super) config: ConfigArguments,
+    pub(super) folder: FolderArguments,
 }
 
 /// The flags of `larder inspect`.
@@ -163,6 +204,74 @@ pub(super) struct InspectArguments {
     pub(super) output: Format,
     #[command(flatten)]
     pub(super) config: ConfigArguments,
+}
+
+/// The flags of `larder refresh`.
+#[derive(Args, Debug)]
+pub(super) struct RefreshArguments {
+    /// The image, by its tag, as behind larder's address in `docker pull`: alpine:3.20.
+    ///
+    /// Without a tag, it is latest.
+    pub(super) image: ImageName,
+    /// How to show what came of it: as text, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    pub(super) folder: FolderArguments,
+}
+
+/// The flags of `larder upstream`.
+#[derive(Args, Debug)]
+pub(super) struct UpstreamArguments {
+    /// The registry, as it is configured: docker.io, '*.dkr.ecr.*.amazonaws.com'.
+    pub(super) name: String,
+    /// Whether it is asked.
+    #[arg(value_enum)]
+    pub(super) mode: ModeName,
+    /// How to show what came of it: as text, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    pub(super) folder: FolderArguments,
+}
+
+/// Whether a registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ModeName {
+    /// It is never asked.
+    Offline,
+    /// It is asked.
+    Online,
+}
+
+impl From<ModeName> for Mode {
+    fn from(name: ModeName) -> Self {
+        match name {
+            ModeName::Offline => Self::Offline,
+            ModeName::Online => Self::Online,
+        }
+    }
+}
+
+/// The flags of `larder status`.
+#[derive(Args, Debug)]
+pub(super) struct StatusArguments {
+    #[command(flatten)]
+    pub(super) parts: StatusParts,
+    /// How to show it: as a table, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    pub(super) folder: FolderArguments,
+}
+
+/// What is to be told, at least one.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+pub(super) struct StatusParts {
+    /// Of the registries: whether they answer, what was served without them, and what people lack.
+    #[arg(long)]
+    pub(super) upstreams: bool,
 }
 
 /// Reads a number of things.
@@ -187,6 +296,25 @@ pub(super) struct ConfigArguments {
     /// Default: $LARDER_CONFIG, else ./larder.toml, else /etc/larder/larder.toml, else none.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+}
+
+/// The flags of every command that looks into the cache folder, or for the larder that has it.
+#[derive(Args, Debug)]
+pub(super) struct FolderArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// The cache folder of the larder in question. Overrides cache.path.
+    #[arg(long, value_name = "FOLDER")]
+    cache_path: Option<OsString>,
+}
+
+impl From<FolderArguments> for Flags {
+    fn from(arguments: FolderArguments) -> Self {
+        Self {
+            cache_path: arguments.cache_path,
+            ..arguments.config.into()
+        }
+    }
 }
 
 impl From<ServeArguments> for Flags {

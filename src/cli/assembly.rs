@@ -1,24 +1,22 @@
 //! Puts the rooms together, and runs them until a signal says to stop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::failure::NotListening;
-use crate::addressing::Addressing;
-use crate::admin::{Door, Gauges};
-use crate::cache::{Cache, Parts};
+use super::foundation::Foundation;
+use crate::admin::{Door, Gauges, Operations, Socket};
 use crate::config::Settings;
 use crate::oci::UpstreamName;
 use crate::runtime::shutdown::StopSignals;
-use crate::runtime::{Clock, InstanceId, Tasks, open_files};
+use crate::runtime::{Tasks, open_files};
 use crate::server::metrics::Metrics;
 use crate::server::{self, Server};
-use crate::store::disk::DiskStore;
-use crate::upstream::{self, Limits, Upstreams};
+use crate::upstream;
 
 /// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
 const DRAIN: Duration = Duration::from_mins(10);
@@ -31,6 +29,8 @@ pub(super) struct Larder {
     server: Server,
     /// Health and metrics, if they are wanted.
     door: Option<Door>,
+    /// The operator's commands, if they can come in.
+    socket: Option<Socket>,
     tasks: Tasks,
 }
 
@@ -40,41 +40,30 @@ impl Larder {
     /// # Errors
     /// When a part cannot start; the error says which, and why.
     pub(super) async fn assemble(settings: Settings) -> anyhow::Result<Self> {
-        let (tasks, clock) = (Tasks::new(), Clock::system());
-        let instance = InstanceId::random();
+        let tasks = Tasks::new();
         let connections = places()?;
-        let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
-        store.keep_swept();
-        let mut registry = Registry::with_prefix("larder");
-        let parts = upstream::Parts {
-            limits: Limits::default(),
-            metrics: upstream::Metrics::register(&mut registry),
-            egress: settings.egress,
-            clock: clock.clone(),
-            tasks: tasks.clone(),
+        let foundation = Foundation::lay(&settings, &tasks).await?;
+        foundation.store.keep_swept();
+        let operations = Arc::new(foundation.operations());
+        let socket = socket(&settings.store.socket(), operations, &tasks);
+        let Foundation {
+            cache,
+            addressing,
+            metrics: mut registry,
             instance,
-        };
-        let upstreams = Upstreams::new(settings.upstreams, parts)?;
+            ..
+        } = foundation;
         let hub = UpstreamName::docker_hub();
-        if let Some(hub) = upstreams.get(&hub) {
+        if let Some(hub) = cache.upstreams().get(&hub) {
             drop(tasks.spawn("quota", upstream::quota::announce(hub)));
         }
-        let parts = Parts {
-            blobs: store.blobs.clone(),
-            spools: store.spools.clone(),
-            records: store.cache_records.clone(),
-            upstreams,
-            tasks: tasks.clone(),
-            clock,
-        };
-        let cache = Arc::new(Cache::new(parts, settings.cache));
         let gauges = Gauges {
             cache: cache.clone(),
             tasks: tasks.clone(),
         };
         registry.register_collector(Box::new(gauges));
         let parts = server::Parts {
-            addressing: Addressing::new(&settings.addressing),
+            addressing,
             cache,
             metrics: Metrics::register(&mut registry),
             instance,
@@ -94,6 +83,7 @@ impl Larder {
         Ok(Self {
             server,
             door,
+            socket,
             tasks,
         })
     }
@@ -106,12 +96,16 @@ impl Larder {
         let Self {
             server,
             door,
+            socket,
             tasks,
         } = self;
         tracing::info!(server.listen = %server.local_addr()?, "ready");
         let stopping = CancellationToken::new();
         if let Some(door) = door {
             drop(tasks.spawn("door", door.run(stopping.clone())));
+        }
+        if let Some(socket) = socket {
+            drop(tasks.spawn("socket", socket.run()));
         }
         let mut serving = std::pin::pin!(server.run(stopping.clone(), DRAIN));
         let cut = tokio::select! {
@@ -137,6 +131,18 @@ impl Larder {
         }
         Ok(())
     }
+}
+
+/// Begins to listen for the operator's commands. Where that cannot be, larder serves without them.
+fn socket(path: &Path, operations: Arc<Operations>, tasks: &Tasks) -> Option<Socket> {
+    let bound = Socket::bind(path, operations, tasks.clone());
+    let warn = |error| {
+        tracing::warn!(
+            %error, path = %path.display(),
+            "`larder refresh`, `upstream` and `status` cannot reach this larder: it could not listen for commands"
+        );
+    };
+    bound.map_err(warn).ok()
 }
 
 /// Finds out for how many clients there is room, and says so.

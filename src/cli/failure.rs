@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use super::not_done::NotDone;
 use super::printable;
 use super::trouble::Trouble;
 use crate::config::Faults;
@@ -22,7 +23,7 @@ pub(super) enum Exit {
     Failed,
     /// The configuration or the command line is wrong.
     Misused,
-    /// The registry is not configured, or cannot be found or reached.
+    /// The registry is not configured, or cannot be found or reached; or no larder runs that could be told something.
     NoRegistry,
     /// The repository is not there, or may not be seen.
     NoRepository,
@@ -55,8 +56,16 @@ pub(super) enum Failure {
     Misused(anyhow::Error),
     /// A registry did not give what was asked for.
     Visiting(Box<Trouble>),
+    /// What the operator wanted was not done.
+    Operating(Box<NotDone>),
     /// It failed while running.
     Running(anyhow::Error),
+}
+
+impl From<NotDone> for Failure {
+    fn from(not_done: NotDone) -> Self {
+        Self::Operating(Box::new(not_done))
+    }
 }
 
 impl From<Trouble> for Failure {
@@ -92,6 +101,7 @@ impl Failure {
         match self {
             Self::Configured(_) | Self::Misused(_) => Exit::Misused,
             Self::Visiting(trouble) => trouble.exit(),
+            Self::Operating(not_done) => not_done.exit(),
             Self::Running(_) => Exit::Failed,
         }
     }
@@ -111,6 +121,10 @@ impl fmt::Display for Failure {
             Self::Visiting(trouble) => {
                 let hint = trouble.hint().map(Cow::Owned);
                 return told(f, anyhow::Chain::new(&**trouble), hint);
+            }
+            Self::Operating(not_done) => {
+                let hint = not_done.hint().map(Cow::Borrowed);
+                return told(f, anyhow::Chain::new(&**not_done), hint);
             }
             Self::Misused(error) | Self::Running(error) => error,
         };

@@ -1,20 +1,29 @@
 //! The command line: reads what is asked for, does it, and says what came of it. One file a command.
 //!
 //! Exit codes: 0 when all went well, 1 when something failed while running, 2 when the configuration or the command
-//! line is wrong. Commands that look at registries have more of them (`trouble.rs`).
+//! line is wrong. Commands that look at registries have more of them (`trouble.rs`), and so have those that command a
+//! larder (`not_done.rs`).
 
+mod ago;
 mod args;
 mod assembly;
 mod check;
+mod columns;
 mod failure;
+mod foundation;
 mod inspect;
+mod not_done;
+mod operator;
 mod output;
 mod printable;
+mod refresh;
 pub mod serve;
+mod status;
 mod tags;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod upstream;
 mod visit;
 
 use std::ffi::OsString;
@@ -57,6 +66,9 @@ fn run(
         Command::Check(arguments) => check::check(&arguments.into(), surroundings, output),
         Command::Tags(arguments) => tags::tags(arguments, surroundings, output),
         Command::Inspect(arguments) => inspect::inspect(arguments, surroundings, output),
+        Command::Refresh(arguments) => refresh::refresh(arguments, surroundings, output),
+        Command::Upstream(arguments) => upstream::upstream(arguments, surroundings, output),
+        Command::Status(arguments) => status::status(arguments, surroundings, output),
     };
     match done {
         Ok(()) => Exit::Done,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytesize::ByteSize;
 
 use super::report::{Config, Image, Report};
+use crate::cli::columns::columns;
 use crate::cli::printable::short;
 use crate::oci::MediaType;
 
@@ -108,24 +109,9 @@ impl Lines {
         if rows.is_empty() {
             return;
         }
-        let heads: Vec<String> = heads.iter().map(ToString::to_string).collect();
-        let shown = |row: Vec<String>| row.iter().map(|cell| short(cell)).collect();
-        let rows: Vec<Vec<String>> = [heads].into_iter().chain(rows).map(shown).collect();
-        let widest = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let count = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..count).map(widest).collect();
         self.0.push(title.to_owned());
-        for row in rows.iter().filter(|row| !row.is_empty()) {
-            let cells = row.iter().zip(&widths);
-            let cells: Vec<String> = cells
-                .map(|(cell, width)| format!("{cell:width$}"))
-                .collect();
-            self.0
-                .push(format!("  {}", cells.join("  ")).trim_end().to_owned());
-        }
+        let rows = columns(heads, rows).into_iter();
+        self.0.extend(rows.map(|row| format!("  {row}")));
     }
 
     /// Adds what an index lists.

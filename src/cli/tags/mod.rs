@@ -1,5 +1,6 @@
-//! `larder tags`: lists the tags of a repository, straight from its registry.
+//! `larder tags`: lists the tags of a repository, straight from its registry; or says where a tag pointed before.
 
+mod history;
 mod order;
 
 use serde::Serialize;
@@ -26,12 +27,17 @@ pub(super) fn tags(
     let TagsArguments {
         image,
         limit,
+        history,
         output: format,
-        config,
+        folder,
     } = arguments;
+    let flags = folder.into();
+    if history {
+        return history::history(&image, format, &flags, surroundings, output);
+    }
     if image.tag.is_some() || image.digest.is_some() {
         let problem = anyhow::anyhow!(
-            "{image} names one image: to list tags, give a name without tag and digest, as in `larder tags {}`",
+            "{image} names one image: to list tags, give a name without tag and digest, as in `larder tags {}`; --history says where a tag pointed",
             image.name
         );
         return Err(Failure::misused(problem));
@@ -42,7 +48,7 @@ pub(super) fn tags(
         output.data(&shown(visit, &tags[..count], format));
         Ok(())
     };
-    visit::visit(&config.into(), surroundings, &image.name, look)
+    visit::visit(&flags, surroundings, &image.name, look)
 }
 
 /// Reads all pages, and sorts the tags.

@@ -1,0 +1,69 @@
+//! What a larder stands on: store, registries and cache, without a server.
+
+use std::sync::Arc;
+
+use prometheus_client::registry::Registry;
+
+use crate::addressing::Addressing;
+use crate::admin::Operations;
+use crate::cache::{Cache, Parts};
+use crate::config::Settings;
+use crate::runtime::{Clock, InstanceId, Tasks};
+use crate::store::disk::DiskStore;
+use crate::upstream::{self, Limits, Upstreams};
+
+/// The rooms below the server, put together.
+#[derive(Debug)]
+pub(super) struct Foundation {
+    pub(super) store: DiskStore,
+    pub(super) cache: Arc<Cache>,
+    pub(super) addressing: Addressing,
+    /// What is counted so far.
+    pub(super) metrics: Registry,
+    pub(super) instance: InstanceId,
+    pub(super) clock: Clock,
+}
+
+impl Foundation {
+    /// Opens the store.
+    ///
+    /// # Errors
+    /// When a part cannot start; the error says which, and why.
+    pub(super) async fn lay(settings: &Settings, tasks: &Tasks) -> anyhow::Result<Self> {
+        let clock = Clock::system();
+        let instance = InstanceId::random();
+        let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
+        let mut metrics = Registry::with_prefix("larder");
+        let parts = upstream::Parts {
+            limits: Limits::default(),
+            metrics: upstream::Metrics::register(&mut metrics),
+            egress: settings.egress.clone(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            instance,
+        };
+        let upstreams = Upstreams::new(settings.upstreams.clone(), parts)?;
+        let parts = Parts {
+            blobs: store.blobs.clone(),
+            spools: store.spools.clone(),
+            records: store.cache_records.clone(),
+            upstreams,
+            tasks: tasks.clone(),
+            clock: clock.clone(),
+        };
+        Ok(Self {
+            store,
+            cache: Arc::new(Cache::new(parts, settings.cache.clone())),
+            addressing: Addressing::new(&settings.addressing),
+            metrics,
+            instance,
+            clock,
+        })
+    }
+
+    /// Returns what the operator can have done with it.
+    pub(super) fn operations(&self) -> Operations {
+        let (cache, addressing) = (self.cache.clone(), self.addressing.clone());
+        Operations::new(cache, addressing, self.clock.clone())
+    }
+}

@@ -1,0 +1,156 @@
+//! Does what the operator wants: through the larder that runs, or on its cache folder when none does.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::failure::Failure;
+use super::foundation::Foundation;
+use super::log_settings;
+use super::not_done::NotDone;
+use crate::admin::document::{History, Refreshed};
+use crate::admin::{Client, ClientError, Operations};
+use crate::config::{self, Flags, Settings, Surroundings};
+use crate::runtime::Tasks;
+use crate::store::StoreError;
+use crate::telemetry::log::{self, LogLevel};
+
+/// How long what is written behind an answer may take.
+const SETTLE: Duration = Duration::from_secs(10);
+
+/// Who does it.
+#[derive(Debug)]
+pub(super) enum Operator {
+    /// The larder that runs.
+    Running(Client),
+    /// This process, which has the folder for so long.
+    Here(Box<Operations>),
+}
+
+/// What this process may do when no larder runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alone {
+    /// Look at what is kept.
+    Look,
+    /// Keep something as well.
+    Keep,
+}
+
+impl Operator {
+    /// Returns where a tag pointed.
+    pub(super) async fn history(self, image: &str) -> Result<History, NotDone> {
+        match self {
+            Self::Running(client) => heard(client.history(image).await),
+            Self::Here(operations) => {
+                let done = operations.history(image).await;
+                done.map_err(NotDone::Operation)
+            }
+        }
+    }
+
+    /// Has the registry asked what a tag points at.
+    pub(super) async fn refresh(self, image: &str) -> Result<Refreshed, NotDone> {
+        match self {
+            Self::Running(client) => heard(client.refresh(image).await),
+            Self::Here(operations) => {
+                let done = operations.refresh(image).await;
+                done.map_err(NotDone::Operation)
+            }
+        }
+    }
+}
+
+/// Takes the answer of a running larder.
+pub(super) fn heard<T>(answer: Result<T, ClientError>) -> Result<T, NotDone> {
+    answer.map_err(NotDone::Client)
+}
+
+/// Has the running larder do something. When none runs, `instead` says what to do.
+pub(super) fn command<T>(
+    flags: &Flags,
+    surroundings: &Surroundings,
+    instead: &'static str,
+    work: impl AsyncFnOnce(Client) -> Result<T, NotDone>,
+) -> Result<T, Failure> {
+    prepared(flags, surroundings, async |settings| {
+        let client = connected(&settings).await?;
+        let folder = settings.store.path;
+        let client = client.ok_or(NotDone::NoLarder { folder, instead })?;
+        Ok(Box::pin(work(client)).await?)
+    })
+}
+
+/// Has the running larder do something, or does it here.
+pub(super) fn operate<T>(
+    flags: &Flags,
+    surroundings: &Surroundings,
+    alone: Alone,
+    work: impl AsyncFnOnce(Operator) -> Result<T, NotDone>,
+) -> Result<T, Failure> {
+    prepared(flags, surroundings, async |settings| {
+        if let Some(client) = connected(&settings).await? {
+            return Ok(Box::pin(work(Operator::Running(client))).await?);
+        }
+        usable(&settings.store.path, alone)?;
+        let tasks = Tasks::new();
+        let foundation = Foundation::lay(&settings, &tasks).await.map_err(occupied)?;
+        let operations = Box::new(foundation.operations());
+        drop(foundation);
+        let done = Box::pin(work(Operator::Here(operations))).await;
+        tasks.drain(SETTLE).await;
+        Ok(done?)
+    })
+}
+
+/// Reads the configuration, and does something with it.
+fn prepared<T>(
+    flags: &Flags,
+    surroundings: &Surroundings,
+    work: impl AsyncFnOnce(Settings) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
+    log::init(&log_settings(surroundings, LogLevel::warnings())?).map_err(Failure::running)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start the runtime")
+        .map_err(Failure::running)?;
+    let done = runtime.block_on(Box::pin(work(loaded.settings)));
+    // Nobody waits for the resolver of the system, which cannot be stopped.
+    runtime.shutdown_background();
+    done
+}
+
+async fn connected(settings: &Settings) -> Result<Option<Client>, NotDone> {
+    heard(Client::connect(&settings.store.socket()).await)
+}
+
+/// Finds out whether this process may work in the folder.
+fn usable(folder: &Path, alone: Alone) -> Result<(), NotDone> {
+    let own = rustix::process::geteuid();
+    match (std::fs::metadata(folder), alone) {
+        // Root may write everywhere, and a larder that is not root could not read what it wrote.
+        (Ok(found), _) if own.is_root() && found.uid() != own.as_raw() => Err(NotDone::NotOurs {
+            folder: folder.to_owned(),
+            owner: found.uid(),
+        }),
+        (Err(error), Alone::Look) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder.to_owned();
+            Err(NotDone::NoFolder { folder })
+        }
+        // What else is wrong with it, the store says.
+        (Ok(_) | Err(_), Alone::Look | Alone::Keep) => Ok(()),
+    }
+}
+
+/// Tells a folder that a larder has from other faults.
+fn occupied(error: anyhow::Error) -> Failure {
+    match error.downcast::<StoreError>() {
+        Ok(source @ StoreError::InUse { .. }) => NotDone::Deaf { source }.into(),
+        Ok(source) => Failure::running(source),
+        Err(error) => Failure::running(error),
+    }
+}

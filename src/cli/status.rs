@@ -1,0 +1,31 @@
+//! `larder status`: says how the running larder stands.
+
+use super::args::{Format, StatusArguments, StatusParts};
+use super::failure::Failure;
+use super::operator;
+use super::output::Output;
+use super::printable;
+use crate::config::Surroundings;
+
+/// What to do when no larder runs.
+const INSTEAD: &str = "give the configuration that the larder in question runs with, with --config or --cache-path; `larder check` says what is configured";
+
+/// Prints what is asked for.
+pub(super) fn status(
+    arguments: StatusArguments,
+    surroundings: &Surroundings,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let StatusArguments {
+        parts: StatusParts { upstreams: _ },
+        output: format,
+        folder,
+    } = arguments;
+    let done = operator::command(&folder.into(), surroundings, INSTEAD, async |client| {
+        operator::heard(client.upstreams().await)
+    })?;
+    output.data(&match format {
+        Format::Table | Format::Json => printable::json(&done),
+    });
+    Ok(())
+}
