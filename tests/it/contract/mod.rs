@@ -1,5 +1,6 @@
 //! The freshness contract, from the outside: what a tag costs its registry, and what goes out when it cannot be asked.
 
+mod circuit;
 mod demand;
 mod freshness;
 mod history;
