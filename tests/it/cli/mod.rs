@@ -12,6 +12,7 @@ use crate::support::{FakeRegistry, within};
 
 mod exits;
 mod inspect;
+mod offline;
 mod quirks;
 mod tags;
 
@@ -74,8 +75,8 @@ impl Larder {
         self
     }
 
-    /// Runs a command to its end. Nothing may be kept by it.
-    pub async fn run(&self, arguments: &[&str]) -> Done {
+    /// Makes a command that has the configuration.
+    fn command(&self, arguments: &[&str]) -> Command {
         let file = self.folder.path().join("larder.toml");
         std::fs::write(&file, &self.config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
@@ -87,6 +88,12 @@ impl Larder {
             .env("PATH", &self.programs)
             .stdin(Stdio::null())
             .kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end. Nothing may be kept by it.
+    pub async fn run(&self, arguments: &[&str]) -> Done {
+        let mut command = self.command(arguments);
         let output = within("a command", command.output()).await.unwrap();
         assert!(!self.folder.path().join("cache").exists());
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
