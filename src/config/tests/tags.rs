@@ -247,6 +247,59 @@ fn networks_are_told_by_the_addresses_that_clients_have() {
     }
 }
 
+/// Returns what the README says of freshness.
+fn readme() -> &'static str {
+    let (_, section) = include_str!("../../../README.md")
+        .split_once("\n## How fresh a tag is\n")
+        .unwrap();
+    section.split_once("\n## ").unwrap().0
+}
+
+#[test]
+fn what_the_readme_says_of_fresh_tags_can_be_written() {
+    let (_, example) = readme().split_once("```toml\n").unwrap();
+    let (example, _) = example.split_once("```").unwrap();
+    let found = settings(example);
+    let hub = of(&found, "docker.io");
+    assert_eq!(hub.keys, keys(Some(Freshness::For(HOUR))));
+    assert_eq!(hub.rules.len(), 2);
+    assert_eq!(crate::config::tags::misnamed(&found.cache.tags), [""; 0]);
+}
+
+#[test]
+fn the_readme_knows_the_defaults() {
+    use crate::cache::sight::Visibility;
+    let (_, table) = readme().split_once("\n|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let usual = freshness::Settings::default();
+    let origin = crate::addressing::Origin {
+        upstream: "r.example".parse().unwrap(),
+        repository: "a".parse().unwrap(),
+    };
+    let policy = |tag: &str, visibility| {
+        let tag = tag.parse().unwrap();
+        usual.policy(&origin, visibility, freshness::Subject::Tag(&tag))
+    };
+    let mut tags = 0;
+    for row in rows {
+        let columns: Vec<&str> = row.split('|').map(str::trim).collect();
+        let fresh = Freshness::For(humantime::parse_duration(columns[2]).unwrap());
+        if columns[1] == "all of a private repository" {
+            let private = policy("1.2.3", Visibility::Private);
+            assert_eq!(private.freshness, fresh);
+        }
+        for tag in columns[1].split('`').skip(1).step_by(2) {
+            let public = policy(tag, Visibility::Public);
+            assert_eq!(public.freshness, fresh, "{tag}");
+            tags += 1;
+        }
+    }
+    assert!(tags > 10, "{tags}");
+    let public = policy("latest", Visibility::Public);
+    assert_eq!(public.answer_within, Duration::from_millis(1_500));
+    assert_eq!(public.stale_on_denied, StaleLimit::For(24 * HOUR));
+}
+
 #[test]
 fn rules_that_name_repositories_as_clients_do_are_warned_of() {
     for (upstream, images, warns) in [
