@@ -15,6 +15,8 @@ pub(super) struct Habits {
     clock: Clock,
     poor_heads: Noticed,
     no_ranges: Noticed,
+    no_referrers: Noticed,
+    referrers: Noticed,
     /// What HEAD denied lately.
     denied: Cache<(RepositoryName, Reference), Timestamp>,
 }
@@ -33,6 +35,8 @@ impl Habits {
             clock,
             poor_heads: Noticed::default(),
             no_ranges: Noticed::default(),
+            no_referrers: Noticed::default(),
+            referrers: Noticed::default(),
             denied: Cache::new(Self::MAX_DENIED),
         }
     }
@@ -76,6 +80,26 @@ impl Habits {
     /// Notes that the whole blob came where a part was asked for.
     pub(super) fn note_no_range(&self) {
         self.no_ranges.note(self.clock.now());
+    }
+
+    /// Returns whether it does not have the question for referrers.
+    pub(super) fn has_no_referrers(&self) -> bool {
+        self.no_referrers.counts(self.clock.now())
+    }
+
+    /// Notes that it seems not to have the question for referrers. Who answered it a short while ago has it: then this is
+    /// about the repository.
+    pub(super) fn note_no_referrers(&self) {
+        let now = self.clock.now();
+        if !self.referrers.counts(now) {
+            self.no_referrers.note(now);
+        }
+    }
+
+    /// Notes that it answered the question for referrers.
+    pub(super) fn note_referrers(&self) {
+        self.referrers.note(self.clock.now());
+        self.no_referrers.forget();
     }
 
     /// Notes that a part of a blob came as it was asked for.
@@ -124,6 +148,21 @@ mod tests {
         assert!(habits.has_poor_heads() && !habits.has_no_ranges());
         clock.advance(Duration::from_millis(1));
         assert!(!habits.has_poor_heads());
+    }
+
+    #[test]
+    fn who_answered_for_referrers_has_the_question() {
+        let (habits, clock) = habits();
+        habits.note_no_referrers();
+        assert!(habits.has_no_referrers());
+        habits.note_referrers();
+        habits.note_no_referrers();
+        assert!(!habits.has_no_referrers());
+        clock.advance(Habits::COUNTS);
+        habits.note_no_referrers();
+        assert!(habits.has_no_referrers());
+        clock.advance(Habits::COUNTS);
+        assert!(!habits.has_no_referrers());
     }
 
     #[test]

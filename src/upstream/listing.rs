@@ -14,6 +14,7 @@ use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::redirect;
+use super::refusal;
 use super::request::{Ask, Sought};
 use super::resume::BlobTransfer;
 use crate::oci::{
@@ -121,27 +122,47 @@ fn read_tags(body: &[u8], repository: &RepositoryName) -> Result<Vec<Tag>, serde
     Ok(tags)
 }
 
-/// Asks one endpoint for all that refers to a manifest. `None` when it does not know, or does not have the question.
+/// Asks one endpoint for all that refers to a manifest. `None` when it does not know, or does not have the question, now or
+/// some minutes ago.
 pub(super) async fn referrers(
     endpoint: &Endpoint,
     sought: Sought<'_>,
     digest: &Digest,
 ) -> Result<Option<Vec<Referrer>>, UpstreamError> {
+    let habits = endpoint.habits();
+    if habits.has_no_referrers() {
+        return Ok(None);
+    }
     let repository = sought.repository;
     let list = format!("referrers/{digest}");
     let (mut found, mut size) = (Vec::new(), 0);
     let mut query: Arc<str> = "".into();
     for _ in 0..MAX_REFERRERS_PAGES {
         let ask = Ask::list(repository, &list, &query, MediaType::OCI_INDEX).by(sought.as_whom);
-        let answer = match endpoint.request(&ask).await {
+        let mut answer = match endpoint.request(&ask).await {
             // What some say to a question that they do not have.
             Err(UpstreamError::Refused { status, .. }) if status == StatusCode::BAD_REQUEST => {
+                habits.note_no_referrers();
                 return Ok(None);
             }
             answer => answer?,
         };
-        if answer.status() != StatusCode::OK {
-            return Ok(None);
+        match answer.status() {
+            StatusCode::OK => habits.note_referrers(),
+            StatusCode::NOT_FOUND => {
+                // With a code it is said of what was asked for: the repository, or the manifest. Whom we were sent to says
+                // nothing of the endpoint.
+                let is_own = answer.host() == endpoint.url().site().name();
+                if is_own && !refusal::read(&mut answer).await.has_code {
+                    habits.note_no_referrers();
+                }
+                return Ok(None);
+            }
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
+                habits.note_no_referrers();
+                return Ok(None);
+            }
+            _ => return Ok(None),
         }
         let host = answer.host().clone();
         let next = Page::of(endpoint, repository, &list).next(&answer, &query)?;
@@ -160,9 +181,23 @@ pub(super) async fn referrers(
     Err(UpstreamError::protocol(endpoint.url().site().name(), fault))
 }
 
-/// Reads what that tag leads to. Anything but an index lists nothing.
+/// Reads what the tag for referrers leads to. Only an index of the OCI lists them: a list of another kind, or an image that
+/// somebody tagged so, says nothing of what refers to a manifest.
 pub(super) fn tagged_referrers(manifest: &[u8]) -> Vec<Referrer> {
+    let is_other = serde_json::from_slice(manifest).is_ok_and(|Kind { media_type }| {
+        media_type.is_some_and(|media_type| media_type != MediaType::OCI_INDEX)
+    });
+    if is_other {
+        return Vec::new();
+    }
     read_referrers(manifest).unwrap_or_default()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kind {
+    /// Some leave it out.
+    media_type: Option<String>,
 }
 
 #[derive(Deserialize)]

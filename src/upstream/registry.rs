@@ -322,7 +322,8 @@ impl Upstream {
     }
 
     /// Asks what refers to a manifest: signatures, lists of parts and the like. Where the registry does not have this
-    /// question, the tag that clients use instead is asked for.
+    /// question, the tag that clients use instead is asked for: at once where that was found out within the last minutes.
+    /// What that tag leads to counts when it is an index of the OCI; anything else lists nothing.
     ///
     /// # Errors
     /// [`UpstreamError`], of the last endpoint.

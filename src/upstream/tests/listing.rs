@@ -2,7 +2,7 @@
 
 use super::server::{Registry, Reply, Seen};
 use super::*;
-use crate::oci::Referrer;
+use crate::oci::{MediaType, Referrer};
 
 /// Reads all pages of tags, as text.
 async fn tags(upstream: &Upstream) -> Result<Option<Vec<String>>, UpstreamError> {
@@ -211,6 +211,14 @@ async fn a_registry_without_the_question_is_asked_for_the_tag() {
                 Reply::ok(format!(r#"{{"manifests":[{}]}}"#, entry('a', ""))),
                 1,
             ),
+            (
+                Reply::ok(format!(
+                    r#"{{"mediaType":"{}","manifests":[{}]}}"#,
+                    MediaType::DOCKER_LIST,
+                    entry('a', "")
+                )),
+                0,
+            ),
             (Reply::ok(r#"{"layers":[]}"#), 0),
             (Reply::status(404), 0),
         ] {
@@ -222,11 +230,50 @@ async fn a_registry_without_the_question_is_asked_for_the_tag() {
                 }
             })
             .await;
-            let found = referrers(&upstream(&[registry.url()])).await.unwrap();
-            assert_eq!(found.len(), count, "{status}");
-            let path = format!("/v2/library/alpine/manifests/{tag}");
-            assert_eq!(registry.seen()[1].target, path);
+            let upstream = upstream(&[registry.url()]);
+            let (by_api, by_tag) = (
+                format!("GET /v2/library/alpine/referrers/{}", digest(b"x")),
+                format!("GET /v2/library/alpine/manifests/{tag}"),
+            );
+            for _ in 0..2 {
+                let found = referrers(&upstream).await.unwrap();
+                assert_eq!(found.len(), count, "{status}");
+            }
+            // The second time it is known that the question is not there.
+            let asked = [by_api.as_str(), by_tag.as_str(), by_tag.as_str()];
+            assert_eq!(registry.log(), asked, "{status}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_one_repository_lacks_says_nothing_of_the_question() {
+    const UNKNOWN: &str = r#"{"errors":[{"code":"NAME_UNKNOWN","message":"no such repository"}]}"#;
+    let answers: [fn(usize) -> Reply; 2] = [
+        // An answer before shows that the question is there.
+        |count| match count {
+            0 => Reply::ok(r#"{"manifests":[]}"#),
+            _ => Reply::status(404),
+        },
+        |_| Reply::status(404).body(UNKNOWN),
+    ];
+    for answer in answers {
+        let count = Counter::default();
+        let registry = Registry::start(move |seen| {
+            if seen.target.contains("/referrers/") {
+                answer(count.next())
+            } else {
+                Reply::status(404)
+            }
+        })
+        .await;
+        let upstream = upstream(&[registry.url()]);
+        for _ in 0..4 {
+            assert_eq!(referrers(&upstream).await.unwrap().len(), 0);
+        }
+        let log = registry.log();
+        let by_api = log.iter().filter(|line| line.contains("/referrers/"));
+        assert_eq!(by_api.count(), 4, "{log:?}");
     }
 }
 
