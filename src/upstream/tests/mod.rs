@@ -1,5 +1,6 @@
 //! The behaviour of the room, against registries on loopback.
 
+mod circuits;
 mod egress;
 mod habits;
 mod http2;
@@ -7,9 +8,11 @@ mod jumps;
 mod listing;
 mod logins;
 mod manifests;
+mod offline;
 mod places;
 mod redirects;
 mod server;
+mod standings;
 mod tls;
 mod tokens;
 mod transfers;
@@ -60,15 +63,23 @@ fn upstream_of(
 ) -> Result<Arc<Upstream>, SetupError> {
     let settings = Settings::new("up.test".parse().unwrap(), endpoints);
     let parts = Parts {
-        limits,
-        metrics: Metrics::default(),
         egress,
-        clock: Clock::system(),
-        tasks: Tasks::new(),
-        instance: InstanceId::random(),
+        ..parts(limits)
     };
     let upstreams = Upstreams::new(vec![settings], parts)?;
     Ok(upstreams.get(&"up.test".parse().unwrap()).unwrap())
+}
+
+/// What upstreams are made with that nobody else has a part in.
+fn parts(limits: Limits) -> Parts {
+    Parts {
+        limits,
+        metrics: Metrics::default(),
+        egress: Egress::default(),
+        clock: Clock::system(),
+        tasks: Tasks::new(),
+        instance: InstanceId::random(),
+    }
 }
 
 fn upstream(endpoints: &[String]) -> Arc<Upstream> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::runtime::Tasks;
@@ -175,6 +175,7 @@ pub(super) struct Registry {
 
 struct Shared {
     seen: Mutex<Vec<Seen>>,
+    came: watch::Sender<usize>,
     connections: AtomicUsize,
     left: Notify,
     script: Box<Script>,
@@ -199,6 +200,7 @@ impl Registry {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let shared = Arc::new(Shared {
             seen: Mutex::default(),
+            came: watch::Sender::new(0),
             connections: AtomicUsize::new(0),
             left: Notify::new(),
             script,
@@ -244,6 +246,12 @@ impl Registry {
         lines.collect()
     }
 
+    /// Waits until so many requests came.
+    pub(super) async fn came(&self, count: usize) {
+        let mut came = self.shared.came.subscribe();
+        came.wait_for(|came| *came >= count).await.unwrap();
+    }
+
     /// Waits until a client has closed a connection on which nothing more came.
     pub(super) async fn left(&self) {
         self.shared.left.notified().await;
@@ -277,6 +285,7 @@ impl Shared {
         let mut stream = BufReader::new(stream);
         while let Some(seen) = request(&mut stream).await {
             self.seen.lock().unwrap().push(seen.clone());
+            self.came.send_modify(|count| *count += 1);
             let reply = (self.script)(&seen);
             let then = reply.then;
             if stream.write_all(&reply.bytes(&seen.method)).await.is_err() {
