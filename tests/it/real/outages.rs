@@ -149,3 +149,25 @@ fn larder_is_a_mirror_for_podman_when_the_registry_itself_cannot_be_reached() {
     registry.stop();
     assert_eq!(pulls(), known_by(&image));
 }
+
+#[test]
+#[ignore = "needs docker-registry and skopeo (.ci/run installs them)"]
+fn the_commands_that_ask_the_registry_say_that_it_cannot_be_reached() {
+    let image = Image::published();
+    let mut registry = image.registry();
+    let larder = Larder::before(registry.port(), "10m");
+    let tagged = format!("{REPOSITORY}:1");
+    let commands = [["tags", REPOSITORY], ["inspect", &tagged]];
+    for command in &commands {
+        larder.answer(command);
+    }
+
+    registry.stop();
+    let place = format!("endpoints of the [[upstream]] with name = \"{UPSTREAM}\"");
+    for command in &commands {
+        let talk = larder.failure(3, command);
+        let (error, hint) = talk.split_once("\nhint: ").unwrap_or_default();
+        assert!(error.contains("Connection refused"), "{talk}");
+        assert!(hint.contains(&place), "{talk}");
+    }
+}
