@@ -15,7 +15,7 @@ use super::endpoint::Endpoint;
 use super::error::UpstreamError;
 use super::redirect;
 use super::refusal;
-use super::request::{Ask, Sought};
+use super::request::{AsWhom, Ask, Sought};
 use super::resume::BlobTransfer;
 use crate::oci::{
     Digest, MediaType, Referrer, RepositoryName, Tag, UpstreamName, Verifier, next_page,
@@ -33,6 +33,8 @@ const MAX_REFERRERS_SIZE: usize = 8 << 20;
 const MAX_QUERY: usize = 4 << 10;
 /// The query of the first page. More than a thousand tags a page are an error at some registries.
 const FIRST_PAGE: &str = "n=1000";
+/// The query for one tag, whichever.
+const ONE: &str = "n=1";
 /// The list of tags, below the repository.
 const TAGS: &str = "tags/list";
 
@@ -74,6 +76,15 @@ pub(super) async fn tags(
     match answer.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Ok(None),
+        // Some registries list no tags, to nobody.
+        status @ (StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) => {
+            return Err(UpstreamError::Refused {
+                host: answer.host().clone(),
+                status,
+                message: None,
+                login: None,
+            });
+        }
         status => {
             let fault = format!("answered {status} to a request for tags");
             return Err(UpstreamError::protocol(answer.host(), fault));
@@ -95,6 +106,22 @@ pub(super) async fn tags(
         pages,
     });
     Ok(Some(TagsPage { tags, next }))
+}
+
+/// Asks one endpoint, as somebody without a login, for any tag of a repository. `None` when it shows none.
+pub(super) async fn any_tag(
+    endpoint: &Endpoint,
+    repository: &RepositoryName,
+) -> Result<Option<Tag>, UpstreamError> {
+    let ask = Ask::list(repository, TAGS, ONE, "application/json").by(AsWhom::Anonymous);
+    let answer = endpoint.request(&ask).await?;
+    if answer.status() != StatusCode::OK {
+        return Ok(None);
+    }
+    // Not every registry looks at how many are wanted.
+    let body = answer.into_body().collect("tags", MAX_PAGE_SIZE).await?;
+    let tags = read_tags(&body, repository).unwrap_or_default();
+    Ok(tags.into_iter().next())
 }
 
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ use http::{Method, StatusCode};
 use super::answer::Answer;
 use super::endpoint::Endpoint;
 use super::error::UpstreamError;
+use super::listing;
 use super::request::{AsWhom, Ask};
 use crate::oci::{Digest, Reference, RepositoryName, VariantClass};
 
@@ -16,6 +17,8 @@ pub enum Sample<'a> {
     Manifest(&'a Reference),
     /// A blob.
     Blob(&'a Digest),
+    /// What any of its tags points at. To find one, its tags are asked for.
+    Tags,
 }
 
 /// What a registry says to somebody without a login.
@@ -39,12 +42,32 @@ pub(super) async fn ask(
     if endpoint.shows_certificate() {
         return Ok(None);
     }
-    let question = |method| match sample {
+    match sample {
         Sample::Manifest(reference) => {
-            Ask::manifest(method, repository, reference, VariantClass::Index)
+            let question =
+                |method| Ask::manifest(method, repository, reference, VariantClass::Index);
+            see(endpoint, question).await
         }
-        Sample::Blob(digest) => Ask::blob(method, repository, digest),
-    };
+        Sample::Blob(digest) => see(endpoint, |method| Ask::blob(method, repository, digest)).await,
+        // A list says little of what can be pulled: some registries show none to anybody, some an empty one to everybody.
+        Sample::Tags => match listing::any_tag(endpoint, repository).await {
+            Ok(Some(tag)) => {
+                let tag = Reference::Tag(tag);
+                let question =
+                    |method| Ask::manifest(method, repository, &tag, VariantClass::Index);
+                see(endpoint, question).await
+            }
+            Ok(None) | Err(UpstreamError::Refused { .. }) => Ok(None),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// Asks by HEAD, and where that is not done, by a GET of which little is read.
+async fn see(
+    endpoint: &Endpoint,
+    question: impl Fn(Method) -> Ask,
+) -> Result<Option<()>, UpstreamError> {
     let by_head = question(Method::HEAD).by(AsWhom::Anonymous);
     let answer = endpoint.request(&by_head).await?;
     if !matches!(

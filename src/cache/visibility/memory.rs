@@ -23,6 +23,7 @@ const UNSAID: u64 = 10_000;
 pub(super) enum Thing {
     Manifest(Reference),
     Blob(Digest),
+    Tags,
 }
 
 impl Thing {
@@ -30,6 +31,7 @@ impl Thing {
         match sample {
             Sample::Manifest(reference) => Self::Manifest(reference.clone()),
             Sample::Blob(digest) => Self::Blob(*digest),
+            Sample::Tags => Self::Tags,
         }
     }
 
@@ -37,6 +39,7 @@ impl Thing {
         match self {
             Self::Manifest(reference) => Sample::Manifest(reference),
             Self::Blob(digest) => Sample::Blob(digest),
+            Self::Tags => Sample::Tags,
         }
     }
 }

@@ -123,7 +123,7 @@ async fn what_is_no_answer_is_something_else() {
         (
             Fault::on(Kind::Tags).status(405),
             ["tags", "org/app"],
-            "answered 405",
+            "refused with 405",
         ),
         (
             Fault::on(Kind::ManifestGet).html(),
