@@ -1,7 +1,6 @@
 //! Records of one type, in memory in front of the store: a warm request reads no disk.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
 
 use moka::future::Cache;
@@ -16,9 +15,18 @@ use crate::store::{Change, Durability, RecordKey, RecordStore, StoreError};
 /// cannot be read is treated as not there.
 pub struct Remembered<T> {
     records: Arc<dyn RecordStore>,
-    memory: Cache<RecordKey, Option<Arc<T>>>,
-    kind: PhantomData<T>,
+    memory: Cache<RecordKey, Held<T>>,
 }
+
+/// A record in memory, or that there is none.
+struct Held<T> {
+    value: Option<Arc<T>>,
+    /// Its size in the store, in bytes.
+    size: usize,
+}
+
+/// How many bytes in memory a byte of JSON stands for: short texts have more beside them than in them.
+const EXPANSION: usize = 4;
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
     /// Keeps at most this many records in memory.
@@ -26,7 +34,21 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
         Self {
             records,
             memory: Cache::new(capacity),
-            kind: PhantomData,
+        }
+    }
+
+    /// Keeps records in memory that take at most about this many bytes, however large each one is.
+    pub fn in_bytes(records: Arc<dyn RecordStore>, capacity: u64) -> Self {
+        let weigh = |key: &RecordKey, held: &Held<T>| {
+            let bytes = key.as_str().len() + size_of::<T>() + held.size.saturating_mul(EXPANSION);
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        Self {
+            records,
+            memory: Cache::builder()
+                .max_capacity(capacity)
+                .weigher(weigh)
+                .build(),
         }
     }
 
@@ -36,9 +58,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
     /// [`StoreError`] when the store could not be asked.
     pub async fn read(&self, key: &RecordKey) -> Result<Option<Arc<T>>, StoreError> {
         if let Some(found) = self.memory.get(key).await {
-            return Ok(found);
+            return Ok(found.value);
         }
         let record = self.records.read(key).await?;
+        let size = record.as_ref().map_or(0, |record| record.value.len());
         let value = record.and_then(|record| match serde_json::from_slice(&record.value) {
             Ok(value) => Some(Arc::new(value)),
             Err(error) => {
@@ -47,8 +70,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
             }
         });
         // A write that came in between wins: it is newer than what was read.
-        let entry = self.memory.entry_by_ref(key).or_insert(value).await;
-        Ok(entry.into_value())
+        let read = Held { value, size };
+        let entry = self.memory.entry_by_ref(key).or_insert(read).await;
+        Ok(entry.into_value().value)
     }
 
     /// Sets the record at a key, for all readers from now on.
@@ -56,10 +80,11 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
     /// # Errors
     /// [`StoreError`] when it could not be written down; it is in memory all the same.
     pub async fn write(&self, key: RecordKey, value: T) -> Result<Arc<T>, StoreError> {
-        let json =
-            serde_json::to_vec(&value).expect("records hold nothing that JSON does not have");
+        let json = json(&value);
         let value = Arc::new(value);
-        self.memory.insert(key.clone(), Some(value.clone())).await;
+        self.memory
+            .insert(key.clone(), Held::of(value.clone(), json.len()))
+            .await;
         self.records
             .commit(vec![Change::put(key, json)], Durability::Eventual)
             .await?;
@@ -68,7 +93,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
 
     /// Sets the record at a key in memory alone, until there is no more room for it.
     pub async fn hold(&self, key: RecordKey, value: T) {
-        self.memory.insert(key, Some(Arc::new(value))).await;
+        let size = json(&value).len();
+        self.memory
+            .insert(key, Held::of(Arc::new(value), size))
+            .await;
     }
 
     /// Removes the record at a key.
@@ -76,11 +104,40 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
     /// # Errors
     /// [`StoreError`] when the store could not remove it; it is gone from memory all the same.
     pub async fn remove(&self, key: RecordKey) -> Result<(), StoreError> {
-        self.memory.insert(key.clone(), None).await;
+        self.memory.insert(key.clone(), Held::default()).await;
         self.records
             .commit(vec![Change::remove(key)], Durability::Eventual)
             .await
     }
+}
+
+impl<T> Held<T> {
+    fn of(value: Arc<T>, size: usize) -> Self {
+        let value = Some(value);
+        Self { value, size }
+    }
+}
+
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self {
+            value: None,
+            size: 0,
+        }
+    }
+}
+
+impl<T> Clone for Held<T> {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            size: self.size,
+        }
+    }
+}
+
+fn json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("records hold nothing that JSON does not have")
 }
 
 impl<T> fmt::Debug for Remembered<T> {
