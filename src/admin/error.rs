@@ -128,7 +128,7 @@ impl From<AddressError> for OperationError {
 fn code_of(error: &CacheError) -> ErrorCode {
     match error {
         CacheError::ManifestUnknown(_) => ErrorCode::NoTag,
-        CacheError::Private(_) => ErrorCode::NoRepository,
+        CacheError::Private(_) | CacheError::NoTags(_) => ErrorCode::NoRepository,
         CacheError::NotConfigured(_) => ErrorCode::NotConfigured,
         CacheError::Upstream(error) => code_of_upstream(error),
         CacheError::Schema1
@@ -138,7 +138,9 @@ fn code_of(error: &CacheError) -> ErrorCode {
         | CacheError::BadManifest(_) => ErrorCode::RegistryFailed,
         CacheError::TooSlow => ErrorCode::Unavailable,
         CacheError::Stopping => ErrorCode::Stopping,
-        CacheError::Unsatisfiable(_) | CacheError::Store(_) => ErrorCode::Failed,
+        CacheError::NotListed(_) | CacheError::Unsatisfiable(_) | CacheError::Store(_) => {
+            ErrorCode::Failed
+        }
     }
 }
 

@@ -13,12 +13,12 @@ use super::ledger::{Ledger, Wanted};
 use super::negative::NegativeMemory;
 use super::sight::{Links, View};
 use super::visibility::Visibilities;
-use crate::addressing::{Grant, Origin};
+use crate::addressing::{Caller, Grant, Origin};
 use crate::answer::CacheOutcome;
 use crate::oci::{Digest, ManifestView, UpstreamName};
 use crate::runtime::{Clock, Tasks};
 use crate::store::spool::SpoolArea;
-use crate::store::{BlobStore, RecordStore};
+use crate::store::{BlobStore, RecordStore, StoreError};
 use crate::upstream::{Mode, Sample, Upstream, Upstreams};
 
 /// How many sizes are remembered that manifests told.
@@ -146,6 +146,24 @@ impl Backing {
         let came = answered.as_ref().map(outcome);
         self.ledger.note(origin, wanted, came, self.clock.now());
         answered
+    }
+
+    /// Tells whether a caller may hear that a repository is here, of which something was seen with this identity, as keys
+    /// name it. Nobody is asked.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what is known of it could not be read.
+    pub async fn shows(
+        &self,
+        caller: &Caller,
+        origin: &Origin,
+        identity: &str,
+    ) -> Result<bool, StoreError> {
+        let upstream = self.upstreams.get(&origin.upstream);
+        let upstream = upstream.as_deref();
+        self.visibilities
+            .shows(upstream, caller, origin, identity)
+            .await
     }
 
     /// Returns what holds for something of a repository.

@@ -19,6 +19,14 @@ pub enum CacheError {
     /// The registry said that it has no such blob.
     #[error("the registry has no such blob")]
     BlobUnknown(Word),
+    /// The registry said that it has no such repository, or lists no tags of it.
+    #[error("the registry lists no tags: it has no such repository, or does not list its tags")]
+    NoTags(Word),
+    /// Of the repositories here, more than this many in a row are not for this client.
+    #[error(
+        "more than {0} repositories in a row are not for everyone: ask on the machine of larder"
+    )]
+    NotListed(usize),
     /// There is a manifest, of a kind that is not supported.
     #[error("only a schema 1 manifest would answer this, and those are not supported")]
     Schema1,
@@ -75,14 +83,15 @@ impl CacheError {
     /// Returns where this answer came from, when it is an answer of the registry.
     pub fn outcome(&self) -> Option<CacheOutcome> {
         match self {
-            Self::ManifestUnknown(Word::Given) | Self::BlobUnknown(Word::Given) => {
-                Some(CacheOutcome::Miss)
-            }
-            Self::ManifestUnknown(Word::Remembered) | Self::BlobUnknown(Word::Remembered) => {
-                Some(CacheOutcome::Negative)
+            Self::ManifestUnknown(word) | Self::BlobUnknown(word) | Self::NoTags(word) => {
+                Some(match word {
+                    Word::Given => CacheOutcome::Miss,
+                    Word::Remembered => CacheOutcome::Negative,
+                })
             }
             Self::Upstream(UpstreamError::Offline { .. }) => Some(CacheOutcome::Offline),
-            Self::Schema1
+            Self::NotListed(_)
+            | Self::Schema1
             | Self::Private(_)
             | Self::NotConfigured(_)
             | Self::Upstream(_)

@@ -158,6 +158,8 @@ fn is_trouble(error: &CacheError) -> bool {
         | CacheError::TooSlow => true,
         CacheError::ManifestUnknown(_)
         | CacheError::BlobUnknown(_)
+        | CacheError::NoTags(_)
+        | CacheError::NotListed(_)
         | CacheError::Schema1
         | CacheError::Private(_)
         | CacheError::NotConfigured(_)

@@ -12,6 +12,7 @@ pub mod flight;
 pub mod freshness;
 pub mod history;
 pub mod ledger;
+pub mod list;
 pub mod manifest;
 pub mod negative;
 pub mod pass;
@@ -27,6 +28,7 @@ pub use backing::Parts;
 pub use blob::Blobs;
 pub use error::{CacheError, Word};
 pub use freshness::decision::Demand;
+pub use list::{CatalogPage, Lists};
 pub use manifest::Manifests;
 pub use share::{Audience, ShareRule, ShareRules};
 
@@ -51,6 +53,8 @@ pub struct Cache {
     pub manifests: Manifests,
     /// Blobs.
     pub blobs: Blobs,
+    /// Lists of tags, of referrers and of repositories.
+    pub lists: Lists,
     backing: Arc<Backing>,
 }
 
@@ -61,6 +65,7 @@ impl Cache {
         Self {
             manifests: Manifests::new(backing.clone()),
             blobs: Blobs::new(backing.clone()),
+            lists: Lists::new(backing.clone()),
             backing,
         }
     }

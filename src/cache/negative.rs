@@ -23,12 +23,14 @@ pub enum Absent {
     Manifest(View, Reference, VariantClass),
     /// A blob.
     Blob(View, Digest),
+    /// All tags of a repository.
+    Tags(View),
 }
 
 impl Absent {
     fn period(&self) -> Duration {
         match self {
-            Self::Manifest(_, Reference::Tag(_), _) => TAG_PERIOD,
+            Self::Manifest(_, Reference::Tag(_), _) | Self::Tags(_) => TAG_PERIOD,
             Self::Manifest(_, Reference::Digest(_), _) | Self::Blob(..) => DIGEST_PERIOD,
         }
     }
@@ -95,6 +97,7 @@ mod tests {
                 30,
             ),
             (Absent::Blob(view.clone(), digest), 30),
+            (Absent::Tags(view.clone()), 15),
         ] {
             assert!(!memory.is_absent(&absent, start));
             memory.remember(absent.clone(), start);

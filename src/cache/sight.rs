@@ -46,8 +46,8 @@ pub enum CredentialIdentity {
 const LOGIN_DIGITS: usize = 16;
 
 impl CredentialIdentity {
-    /// Names it in keys. Of a login's name, which may be any text, a hash stands there; no digits spell "anonymous".
-    fn name(&self) -> Cow<'static, str> {
+    /// Names it in keys and nowhere else. Of a login's name, which may be any text, a hash stands there; no digits spell "anonymous".
+    pub(super) fn name(&self) -> Cow<'static, str> {
         match self {
             Self::Anonymous => "anonymous".into(),
             Self::Login(login) => {
@@ -150,6 +150,28 @@ impl View {
     /// Returns where the record of a tag is, for one class of clients.
     pub fn tag_key(&self, tag: &Tag, class: VariantClass) -> RecordKey {
         self.key("tag", &[tag.as_str(), class.name()])
+    }
+
+    /// Returns what the keys of all its tags begin with. The tag comes next.
+    pub(super) fn tags_prefix(&self) -> RecordKey {
+        let identity = self.identity.name();
+        RecordKey::prefix(&[
+            "tag",
+            self.sight.name(),
+            &identity,
+            self.origin.upstream.as_str(),
+            self.origin.repository.as_str(),
+        ])
+    }
+
+    /// Returns where the list of its tags is.
+    pub(super) fn tag_list_key(&self) -> RecordKey {
+        self.key("list", &["tags"])
+    }
+
+    /// Returns where the list is of what refers to a manifest of it.
+    pub(super) fn referrers_key(&self, subject: &Digest) -> RecordKey {
+        self.key("list", &["referrers", &subject.to_string()])
     }
 
     /// Returns where it is recorded where a tag pointed before.
@@ -274,6 +296,11 @@ mod tests {
             view("a.io", "b/c").tag_key(&tag, VariantClass::Manifest),
             view("a.io", "b/c").history_key(&tag, VariantClass::Index),
             view("a.io", "b/c").visibility_key(),
+            view("a.io", "b/c").tag_list_key(),
+            view("a.io", "b").tag_list_key(),
+            view("a.io", "b/c").referrers_key(&digest),
+            login("user acme").tag_list_key(),
+            login("user acme").referrers_key(&digest),
             login("user acme").link_key(LinkKind::Blob, &digest),
             login("user acm").link_key(LinkKind::Blob, &digest),
             login("anonymous").link_key(LinkKind::Blob, &digest),

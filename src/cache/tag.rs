@@ -233,10 +233,13 @@ pub fn failure_of(error: &CacheError) -> Option<Failure> {
         | CacheError::WrongSize { .. }
         | CacheError::BadManifest(_) => Some(Failure::Unreachable),
         CacheError::TooSlow => Some(Failure::Slow),
-        CacheError::ManifestUnknown(_) => Some(Failure::Said(Denial::NotFound)),
+        CacheError::ManifestUnknown(_) | CacheError::NoTags(_) => {
+            Some(Failure::Said(Denial::NotFound))
+        }
         CacheError::Private(_)
         | CacheError::NotConfigured(_)
         | CacheError::BlobUnknown(_)
+        | CacheError::NotListed(_)
         | CacheError::Schema1
         | CacheError::Unsatisfiable(_)
         | CacheError::Store(_)

@@ -86,6 +86,8 @@ pub enum Kind {
     Manifest,
     /// A blob.
     Blob,
+    /// A list: of tags, of referrers, of repositories.
+    List,
 }
 
 /// An error as HTTP tells it.
@@ -215,12 +217,14 @@ fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) ->
     let unknown = match kind {
         Kind::Manifest => ErrorCode::ManifestUnknown,
         Kind::Blob => ErrorCode::BlobUnknown,
+        Kind::List => ErrorCode::NameUnknown,
     };
     let (status, code, retry_after) = match error {
-        CacheError::ManifestUnknown(_) | CacheError::BlobUnknown(_) | CacheError::Schema1 => {
-            (StatusCode::NOT_FOUND, unknown, None)
-        }
-        CacheError::NotConfigured(_) | CacheError::Private(_) => {
+        CacheError::ManifestUnknown(_)
+        | CacheError::BlobUnknown(_)
+        | CacheError::NoTags(_)
+        | CacheError::Schema1 => (StatusCode::NOT_FOUND, unknown, None),
+        CacheError::NotConfigured(_) | CacheError::Private(_) | CacheError::NotListed(_) => {
             (StatusCode::FORBIDDEN, ErrorCode::Denied, None)
         }
         CacheError::Upstream(error) => upstream(unknown, error),
@@ -370,6 +374,8 @@ fn detail(error: &CacheError) -> Option<String> {
         ),
         CacheError::ManifestUnknown(_)
         | CacheError::BlobUnknown(_)
+        | CacheError::NoTags(_)
+        | CacheError::NotListed(_)
         | CacheError::Private(_)
         | CacheError::NotConfigured(_)
         | CacheError::Upstream(_)

@@ -20,10 +20,10 @@ use self::memory::{Memory, Thing};
 use super::error::CacheError;
 use super::flight::{Pending, SharedWork};
 use super::share::{Audience, ShareRules};
-use super::sight::{View, Visibility};
+use super::sight::{CredentialIdentity, View, Visibility};
 use crate::addressing::{Caller, Grant, Origin, Place};
 use crate::runtime::{Clock, Tasks};
-use crate::store::RecordStore;
+use crate::store::{RecordStore, StoreError};
 use crate::upstream::{Mode, Openness, Sample, Upstream, UpstreamError};
 
 /// How long a client waits for the registry's word. Asking goes on behind it.
@@ -100,6 +100,43 @@ impl Visibilities {
             Verdict::OncePublic => View::without_login(origin.clone()),
             Verdict::Private => private,
         })
+    }
+
+    /// Tells whether a caller may hear that a repository is here, of which something was seen with this identity, as keys
+    /// name it. That it is public is taken from what is known: nobody is asked. `upstream` is its registry, if there is
+    /// one still.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what is known of it could not be read.
+    pub async fn shows(
+        &self,
+        upstream: Option<&Upstream>,
+        caller: &Caller,
+        origin: &Origin,
+        identity: &str,
+    ) -> Result<bool, StoreError> {
+        if may_read(caller, Visibility::Private, Audience::ThisMachine) {
+            return Ok(true);
+        }
+        let Some(upstream) = upstream else {
+            return Ok(false);
+        };
+        let is_anonymous = identity == CredentialIdentity::Anonymous.name();
+        let Some(login) = upstream.login(&origin.repository).await else {
+            return Ok(is_anonymous);
+        };
+        let private = View::private(origin.clone(), login);
+        let seen_as = if is_anonymous {
+            Visibility::Public
+        } else if identity == private.identity.name() {
+            Visibility::Private
+        } else {
+            // By a login of before, of which nothing is shown any more.
+            return Ok(false);
+        };
+        let known = self.memory.finding(&private).await?.last();
+        let audience = self.share.audience(origin);
+        Ok(may_read(caller, known.unwrap_or(seen_as), audience))
     }
 
     /// Finds out whether a repository is public. The registry is asked only when what is known does not do.

@@ -1,0 +1,369 @@
+//! Lists as their registries gave them, for as long as they count: what lists of tags and of referrers have in common.
+//!
+//! A list is asked for once for all who want it, is kept in memory and as a record, and what goes out when the registry
+//! does not confirm it [`decision`] says, as of a tag.
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::answer::{CacheOutcome, StaleReason};
+use crate::cache::backing::Backing;
+use crate::cache::error::{CacheError, Word};
+use crate::cache::flight::{Role, SharedWork};
+use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Known, Plan, Verdict};
+use crate::cache::freshness::{Policy, Subject};
+use crate::cache::negative::Absent;
+use crate::cache::remembered::Remembered;
+use crate::cache::sight::View;
+use crate::cache::tag::failure_of;
+use crate::runtime::Timestamp;
+use crate::store::{RecordKey, StoreError};
+use crate::telemetry::with_causes;
+use crate::upstream::UpstreamError;
+
+/// How long a client waits for a list that is not here: as long as for a manifest. What was begun goes on.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// A list as its registry gave it last, and what it has said since.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Kept<T> {
+    /// When it gave it, or confirmed it.
+    confirmed: Timestamp,
+    /// What it has said against it since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    denial: Option<Denial>,
+    /// The list.
+    pub(super) list: T,
+}
+
+impl<T> Kept<T> {
+    fn known(&self, key: &RecordKey) -> Known {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        Known {
+            confirmed: self.confirmed,
+            denial: self.denial,
+            seed: hasher.finish(),
+        }
+    }
+}
+
+/// A list that a registry gave, and where it is kept.
+#[derive(Debug)]
+pub(super) struct Given<T> {
+    pub(super) list: T,
+    pub(super) keeping: Keeping,
+}
+
+/// Where a list is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// In memory and as a record.
+    Recorded,
+    /// In memory alone: anybody can make such lists, in any number, by asking for what is not there.
+    InMemory,
+}
+
+/// Which list is wanted, and how.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) view: &'a View,
+    pub(super) key: &'a RecordKey,
+    pub(super) subject: Subject<'a>,
+    pub(super) demand: Demand,
+    /// What is remembered of it when the registry has none.
+    pub(super) absent: Option<&'a Absent>,
+}
+
+/// A list to answer with.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// What the registry says, as fresh as it has to be.
+    Current(Arc<Kept<T>>, CacheOutcome),
+    /// What it said this long ago, which it has not confirmed.
+    Old(Arc<Kept<T>>, CacheOutcome, Duration),
+}
+
+/// Why there is no list to answer with.
+#[derive(Debug)]
+pub(super) enum Lack {
+    /// The one that is here does not go out any more.
+    Withheld(CacheError),
+    /// None is here, and none came.
+    Nothing(CacheError),
+    /// None is here, and nobody may be asked.
+    Offline(CacheError),
+}
+
+impl From<Lack> for CacheError {
+    fn from(lack: Lack) -> Self {
+        match lack {
+            Lack::Withheld(error) | Lack::Nothing(error) | Lack::Offline(error) => error,
+        }
+    }
+}
+
+impl From<CacheError> for Lack {
+    fn from(error: CacheError) -> Self {
+        Self::Withheld(error)
+    }
+}
+
+impl From<StoreError> for Lack {
+    fn from(error: StoreError) -> Self {
+        Self::Withheld(error.into())
+    }
+}
+
+/// What asking for a list comes to, for all who wait for it.
+type Asked<T> = Result<Arc<Kept<T>>, CacheError>;
+
+/// Lists of one kind.
+pub(super) struct KeptLists<T> {
+    backing: Arc<Backing>,
+    records: Arc<Remembered<Kept<T>>>,
+    asks: SharedWork<RecordKey, Asked<T>>,
+}
+
+impl<T> KeptLists<T>
+where
+    T: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    /// Keeps lists in the records of the cache, and so many bytes of them in memory.
+    pub(super) fn new(backing: Arc<Backing>, memory_bytes: u64) -> Self {
+        Self {
+            records: Arc::new(Remembered::in_bytes(backing.records.clone(), memory_bytes)),
+            asks: SharedWork::new(backing.tasks.clone()),
+            backing,
+        }
+    }
+
+    /// Finds a list, by asking the registry with `fetch` where that has to be.
+    pub(super) async fn find<F>(
+        &self,
+        wanted: Wanted<'_>,
+        fetch: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<Found<T>, Lack>
+    where
+        F: Future<Output = Result<Given<T>, CacheError>> + Send + 'static,
+    {
+        let kept = self.records.read(wanted.key).await?;
+        let known = kept.as_ref().map(|kept| kept.known(wanted.key));
+        let policy = self.backing.policy(wanted.view, wanted.subject);
+        let reach = self.backing.reach(wanted.view)?;
+        let now = self.backing.clock.now();
+        let plan = decision::plan(known.as_ref(), &policy, wanted.demand, reach, now);
+        match (kept, plan) {
+            (Some(kept), Plan::Serve) => Ok(Found::Current(kept, CacheOutcome::Hit)),
+            (Some(kept), Plan::ServeOffline) => {
+                let age = now.since(kept.confirmed);
+                Ok(Found::Old(kept, CacheOutcome::Offline, age))
+            }
+            (Some(kept), Plan::Check | Plan::Fetch | Plan::Lack) => {
+                let asking = self.ask(wanted, Some(kept.confirmed), fetch);
+                self.checked(wanted, kept, &policy, asking).await
+            }
+            (None, Plan::Lack) => {
+                let upstream = wanted.view.origin.upstream.as_str().into();
+                let error = UpstreamError::Offline { upstream };
+                Err(Lack::Offline(error.into()))
+            }
+            (None, Plan::Serve | Plan::ServeOffline | Plan::Check | Plan::Fetch) => {
+                match within(self.ask(wanted, None, fetch)).await {
+                    Ok((kept, Role::Began)) => Ok(Found::Current(kept, CacheOutcome::Miss)),
+                    Ok((kept, Role::Joined)) => Ok(Found::Current(kept, CacheOutcome::Joined)),
+                    Err(error) => Err(Lack::Nothing(error)),
+                }
+            }
+        }
+    }
+
+    /// A list that is here and not fresh any more: the registry is asked, and the old one goes out if it cannot be.
+    async fn checked(
+        &self,
+        wanted: Wanted<'_>,
+        kept: Arc<Kept<T>>,
+        policy: &Policy,
+        asking: impl Future<Output = Result<(Arc<Kept<T>>, Role), CacheError>>,
+    ) -> Result<Found<T>, Lack> {
+        let known = kept.known(wanted.key);
+        let outlives = |failure: &CacheError| {
+            let failure = failure_of(failure)?;
+            match decision::after(&known, failure, policy, self.backing.clock.now()) {
+                Verdict::Stale(reason) => Some(reason),
+                Verdict::Fail => None,
+            }
+        };
+        let asked = match outlives(&CacheError::TooSlow) {
+            Some(_) => timeout(policy.answer_within, asking)
+                .await
+                .unwrap_or(Err(CacheError::TooSlow)),
+            None => within(asking).await,
+        };
+        let failure = match asked {
+            Ok((now, _)) if now.list == kept.list => {
+                return Ok(Found::Current(now, CacheOutcome::Revalidated));
+            }
+            Ok((now, _)) => return Ok(Found::Current(now, CacheOutcome::Miss)),
+            Err(failure) => failure,
+        };
+        let Some(reason) = outlives(&failure) else {
+            return Err(Lack::Withheld(failure));
+        };
+        tracing::warn!(
+            repository.name = %wanted.view, error = with_causes(&failure),
+            "serving a list as it was before: it could not be checked"
+        );
+        let age = self.backing.clock.now().since(kept.confirmed);
+        Ok(Found::Old(kept, CacheOutcome::Stale(reason), age))
+    }
+
+    /// Asks the registry for a list, once for all who want it now. `seen` is when the one that is here was confirmed.
+    async fn ask<F>(
+        &self,
+        wanted: Wanted<'_>,
+        seen: Option<Timestamp>,
+        fetch: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<(Arc<Kept<T>>, Role), CacheError>
+    where
+        F: Future<Output = Result<Given<T>, CacheError>> + Send + 'static,
+    {
+        let (backing, absent) = (&self.backing, wanted.absent.cloned());
+        if let Some(absent) = &absent
+            && wanted.demand == Demand::Usual
+            && backing.negative.is_absent(absent, backing.clock.now())
+        {
+            return Err(CacheError::NoTags(Word::Remembered));
+        }
+        let (backing, records, key) = (backing.clone(), self.records.clone(), wanted.key.clone());
+        let work = move || async move {
+            // Another request may have asked between our look and our start.
+            let before = records.read(&key).await?;
+            if let Some(now) = &before
+                && Some(now.confirmed) > seen
+            {
+                return Ok(now.clone());
+            }
+            match fetch().await {
+                Ok(given) => {
+                    if let Some(absent) = &absent {
+                        backing.negative.forget(absent);
+                    }
+                    Ok(keep(&records, key, given, backing.clock.now()).await)
+                }
+                Err(error) => {
+                    if let (CacheError::NoTags(_), Some(absent)) = (&error, absent) {
+                        backing.negative.remember(absent, backing.clock.now());
+                    }
+                    deny(&records, key, before, &error).await;
+                    Err(error)
+                }
+            }
+        };
+        let asked = self.asks.run("ask_list", wanted.key, work).await;
+        let (asked, role) = asked.ok_or(CacheError::Stopping)?;
+        Ok((asked?, role))
+    }
+}
+
+/// Takes down a list that the registry gave now.
+async fn keep<T>(
+    records: &Remembered<Kept<T>>,
+    key: RecordKey,
+    given: Given<T>,
+    now: Timestamp,
+) -> Arc<Kept<T>>
+where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let kept = Kept {
+        confirmed: now,
+        denial: None,
+        list: given.list,
+    };
+    match given.keeping {
+        Keeping::Recorded => write(records, key, kept.clone()).await,
+        Keeping::InMemory => records.hold(key, kept.clone()).await,
+    }
+    Arc::new(kept)
+}
+
+/// Takes down that the registry said something against a list. The list stays: its owner may want it to outlast that.
+async fn deny<T>(
+    records: &Remembered<Kept<T>>,
+    key: RecordKey,
+    before: Option<Arc<Kept<T>>>,
+    error: &CacheError,
+) where
+    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    if let (Some(before), Some(Failure::Said(denial))) = (before, failure_of(error))
+        && before.denial != Some(denial)
+    {
+        let denied = Kept {
+            denial: Some(denial),
+            ..Kept::clone(&before)
+        };
+        write(records, key, denied).await;
+    }
+}
+
+async fn write<T>(records: &Remembered<Kept<T>>, key: RecordKey, kept: Kept<T>)
+where
+    T: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    if let Err(error) = records.write(key.clone(), kept).await {
+        tracing::warn!(record.key = %key, error = with_causes(&error), "could not write down a list");
+    }
+}
+
+/// Gives up on a list that takes too long. What was begun goes on, and the next request finds it.
+async fn within<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
+    timeout(FIRST_ANSWER, work)
+        .await
+        .unwrap_or(Err(CacheError::TooSlow))
+}
+
+/// Returns why something goes out in place of a list that never was here, `None` when nothing does.
+///
+/// A registry that says no of a list says it of the list alone, where anybody may read the repository: some have none.
+pub(super) fn without(
+    view: &View,
+    policy: &Policy,
+    error: &CacheError,
+    now: Timestamp,
+) -> Option<StaleReason> {
+    use crate::cache::sight::Visibility::{Private, Public};
+
+    match (failure_of(error)?, view.visibility()) {
+        (Failure::Said(Denial::NotFound), Public) => Some(StaleReason::NotFound),
+        (Failure::Said(Denial::Denied), Public) => Some(StaleReason::Denied),
+        (Failure::Said(_), Private) => None,
+        (failure @ (Failure::Unreachable | Failure::Slow | Failure::RateLimited), _) => {
+            // As if it had been confirmed just now.
+            let known = Known {
+                confirmed: now,
+                denial: None,
+                seed: 0,
+            };
+            match decision::after(&known, failure, policy, now) {
+                Verdict::Stale(reason) => Some(reason),
+                Verdict::Fail => None,
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for KeptLists<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptLists")
+            .field("asks", &self.asks)
+            .finish_non_exhaustive()
+    }
+}
