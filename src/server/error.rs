@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use thiserror::Error;
 
+use super::query::QueryError;
 use super::route::RouteError;
 use crate::addressing::AddressError;
 use crate::answer::CacheOutcome;
@@ -34,12 +35,15 @@ pub enum RequestError {
         /// Why not, if there is more to say.
         reason: &'static str,
     },
-    /// The path is optional in the API and is not there in this version: clients do without.
-    #[error("{0} is not available here yet")]
-    NotAvailable(&'static str),
-    /// The path exists in the API and is not there in this version. 404 would say that the repository is unknown.
-    #[error("{0} is not available here yet")]
-    NotImplemented(&'static str),
+    /// The query says of a list what makes no sense.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// Which repositories are here, this client is not told.
+    #[error(
+        "which repositories are here is told to clients on larder's own machine only, unless catalog = \"everyone\" is \
+         set in [server]"
+    )]
+    CatalogWithheld,
     /// Nothing is hosted here yet.
     #[error("the repository {0} is not here: nothing has been pushed to it")]
     NotHosted(String),
@@ -123,10 +127,8 @@ impl RequestError {
                     ..answer
                 }
             }
-            Self::NotAvailable(_) => told(StatusCode::NOT_FOUND, ErrorCode::Unsupported, self),
-            Self::NotImplemented(_) => {
-                told(StatusCode::NOT_IMPLEMENTED, ErrorCode::Unsupported, self)
-            }
+            Self::Query(_) => told(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, self),
+            Self::CatalogWithheld => told(StatusCode::FORBIDDEN, ErrorCode::Denied, self),
             Self::NotHosted(_) => told(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, self),
             Self::Circle => told(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, self),
             Self::PathTooLong { .. } => {

@@ -9,12 +9,13 @@ use ipnet::IpNet;
 
 use super::body::{Reads, ResponseBody};
 use super::error::RequestError;
+use super::listing::{self, Listing};
 use super::metrics::Metrics;
 use super::pull::{self, Conditions};
 use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
 use super::{CatalogAudience, access, respond};
-use crate::addressing::{Addressing, Asked, Caller, Granted};
+use crate::addressing::{Addressing, Asked, Caller, Grant, Granted, Origin};
 use crate::cache::{Cache, Demand};
 use crate::oci::Reference;
 use crate::runtime::InstanceId;
@@ -122,26 +123,14 @@ async fn dispatch(
         Route::Manifest { name, reference } => {
             subject.route = "manifest";
             subject.reference = Some(reference.clone());
-            let granted = grant(context, asking, name, subject)?;
-            read_only(method, unchangeable(&granted))?;
-            match granted {
-                Granted::Proxied(grant) => {
-                    pull::manifest(context, &grant, reference, conditions, subject).await
-                }
-                Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
-            }
+            let grant = grant_pull(context, asking, name, subject)?;
+            pull::manifest(context, &grant, reference, conditions, subject).await
         }
         Route::Blob { name, digest } => {
             subject.route = "blob";
             subject.reference = Some(Reference::Digest(*digest));
-            let granted = grant(context, asking, name, subject)?;
-            read_only(method, unchangeable(&granted))?;
-            match granted {
-                Granted::Proxied(grant) => {
-                    pull::blob(context, &grant, digest, conditions, subject).await
-                }
-                Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
-            }
+            let grant = grant_pull(context, asking, name, subject)?;
+            pull::blob(context, &grant, digest, conditions, subject).await
         }
         Route::StartUpload { name } | Route::Upload { name, .. } => {
             subject.route = "upload";
@@ -152,31 +141,59 @@ async fn dispatch(
                 reason: unchangeable(&granted),
             })
         }
-        Route::Tags { .. } => {
-            let missing = RequestError::NotImplemented("the list of tags");
-            absent(method, subject, "tags", missing)
+        Route::Tags { name } => {
+            subject.route = "tags";
+            let grant = grant_pull(context, asking, name, subject)?;
+            let page = listing::tags(context, &grant, asking.listing(name), subject);
+            Ok(respond::list(Box::pin(page).await?, method))
         }
-        Route::Referrers { .. } => {
-            let missing = RequestError::NotAvailable("the list of referrers");
-            absent(method, subject, "referrers", missing)
+        Route::Referrers { name, digest } => {
+            subject.route = "referrers";
+            subject.reference = Some(Reference::Digest(*digest));
+            let grant = grant_pull(context, asking, name, subject)?;
+            let page = listing::referrers(context, &grant, digest, asking.listing(name), subject);
+            Ok(respond::list(Box::pin(page).await?, method))
         }
         Route::Catalog => {
-            let missing = RequestError::NotImplemented("the list of repositories");
-            absent(method, subject, "catalog", missing)
+            subject.route = "catalog";
+            read_only(method, "")?;
+            let page = listing::catalog(context, &asking.caller, asking.listing(""));
+            Ok(respond::list(Box::pin(page).await?, method))
+        }
+        Route::Extensions => {
+            subject.route = "extensions";
+            read_only(method, "")?;
+            Ok(respond::list(listing::extensions(), method))
         }
     }
 }
 
-/// Answers for what could be read, and is not there in this version.
-fn absent(
-    method: &Method,
+impl Asking<'_> {
+    /// Returns what a request for a list says of it, by the name that the client wrote.
+    fn listing<'a>(&'a self, name: &'a str) -> Listing<'a> {
+        Listing {
+            name,
+            mount: self.located.mount.as_deref(),
+            namespace: self.located.namespace.as_deref(),
+            query: self.parts.uri.query().unwrap_or_default(),
+            demand: self.demand,
+        }
+    }
+}
+
+/// Finds where a name leads from which something is to be pulled.
+fn grant_pull(
+    context: &Context,
+    asking: &Asking<'_>,
+    name: &str,
     subject: &mut Subject,
-    route: &'static str,
-    missing: RequestError,
-) -> Result<Response<ResponseBody>, RequestError> {
-    subject.route = route;
-    read_only(method, "")?;
-    Err(missing)
+) -> Result<Grant<Origin>, RequestError> {
+    let granted = grant(context, asking, name, subject)?;
+    read_only(&asking.parts.method, unchangeable(&granted))?;
+    match granted {
+        Granted::Proxied(grant) => Ok(grant),
+        Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
+    }
 }
 
 /// Says why what a name leads to cannot be changed.

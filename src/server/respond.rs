@@ -1,16 +1,18 @@
 //! From an answer to a response, in one place: status, headers, body.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT_RANGES, AGE, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    HeaderName, HeaderValue, RETRY_AFTER, WARNING,
+    HeaderName, HeaderValue, LINK, RETRY_AFTER, WARNING,
 };
-use http::{Response, StatusCode, response};
+use http::{Method, Response, StatusCode, response};
 
 use super::body::{Reads, ResponseBody};
 use super::error::ErrorAnswer;
+use super::listing::Page;
 use crate::answer::{BlobAnswer, CacheOutcome, ManifestAnswer, StaleReason};
 use crate::oci::Digest;
 
@@ -20,6 +22,8 @@ const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// Where the answer came from (RFC 9211).
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// What of a list was left out because the client wanted only some of it.
+const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 /// Content by digest never changes, and all that is served is public.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
@@ -44,18 +48,38 @@ pub fn manifest(answer: ManifestAnswer) -> Response<ResponseBody> {
     let builder = identified(base(StatusCode::OK), &head.digest, outcome)
         .header(CONTENT_TYPE, head.media_type.as_str())
         .header(CONTENT_LENGTH, length);
-    let builder = match age {
-        Some(age) => builder.header(AGE, age.as_secs()),
-        None => builder,
-    };
-    let builder = match warning(outcome) {
-        Some(warning) => builder.header(WARNING, warning),
-        None => builder,
-    };
     finish(
-        builder,
+        aged(builder, outcome, age),
         bytes.map_or_else(ResponseBody::empty, ResponseBody::whole),
     )
+}
+
+/// Answers with a page of a list; with its head alone if that is wanted.
+pub fn list(page: Page, method: &Method) -> Response<ResponseBody> {
+    let Page {
+        media_type,
+        body,
+        next,
+        filter,
+        source,
+    } = page;
+    let mut builder = base(StatusCode::OK)
+        .header(CONTENT_TYPE, media_type)
+        .header(CONTENT_LENGTH, body.len());
+    if let Some(next) = next {
+        builder = builder.header(LINK, format!("<{next}>; rel=\"next\""));
+    }
+    if let Some(filter) = filter {
+        builder = builder.header(FILTERS_APPLIED, filter);
+    }
+    if let Some((outcome, age)) = source {
+        builder = aged(builder, outcome, age).header(CACHE_STATUS, outcome.cache_status());
+    }
+    let body = match *method {
+        Method::HEAD => ResponseBody::empty(),
+        _ => ResponseBody::whole(body),
+    };
+    finish(builder, body)
 }
 
 /// Answers with a blob or a part of one; without its bytes if the answer has none.
@@ -121,6 +145,22 @@ pub fn error(answer: ErrorAnswer, is_head: bool) -> Response<ResponseBody> {
             ResponseBody::whole(json)
         },
     )
+}
+
+/// Says of an answer that is not fresh any more how old it is, and why it is what there is.
+fn aged(
+    builder: response::Builder,
+    outcome: CacheOutcome,
+    age: Option<Duration>,
+) -> response::Builder {
+    let builder = match age {
+        Some(age) => builder.header(AGE, age.as_secs()),
+        None => builder,
+    };
+    match warning(outcome) {
+        Some(warning) => builder.header(WARNING, warning),
+        None => builder,
+    }
 }
 
 /// Says why an answer is stale.

@@ -51,6 +51,8 @@ pub enum Route {
     },
     /// `/v2/_catalog`.
     Catalog,
+    /// `/v2/_oci/ext/discover`: which extensions of the API there are.
+    Extensions,
 }
 
 /// A route, and what else of the request says where it leads.
@@ -127,6 +129,7 @@ fn route(segments: &[&str]) -> Result<Route, RouteError> {
     Ok(match segments {
         [] => Route::ApiVersion,
         ["_catalog"] => Route::Catalog,
+        ["_oci", "ext", "discover"] => Route::Extensions,
         [first, ..] if first.starts_with('_') => return Err(RouteError::Unknown),
         [name @ .., "blobs", "uploads"] if !name.is_empty() => {
             Route::StartUpload { name: join(name) }
@@ -186,7 +189,8 @@ fn namespace(query: Option<&str>) -> Result<Option<String>, RouteError> {
     Ok(found)
 }
 
-fn decode(raw: &str, what: &'static str) -> Result<String, RouteError> {
+/// Decodes a part of a path or a query.
+pub(super) fn decode(raw: &str, what: &'static str) -> Result<String, RouteError> {
     let mut rest = raw.split('%');
     rest.next();
     let is_escaped =
@@ -229,6 +233,7 @@ mod tests {
 /v2/?ns=quay.io                              ping
 /us/v2/                                      ping
 /v2/_catalog?n=10                            catalog
+/v2/_oci/ext/discover                        extensions
 /v2/a/manifests/b/manifests/c                manifest  a/manifests/b       c
 /v2/a/manifests/manifests                    manifest  a                   manifests
 /v2/tags/list/manifests/1                    manifest  tags/list           1
@@ -251,6 +256,7 @@ mod tests {
         match route {
             Route::ApiVersion => "ping".into(),
             Route::Catalog => "catalog".into(),
+            Route::Extensions => "extensions".into(),
             Route::Manifest { name, reference } => format!("manifest {name} {reference}"),
             Route::Blob { name, digest } => format!("blob {name} {digest}"),
             Route::StartUpload { name } => format!("start {name}"),
@@ -297,7 +303,7 @@ mod tests {
             ("/a/b/v2/", "begins with /v2/"),
             ("/v2/alpine", "begins with /v2/"),
             ("/v2/manifests/1", "begins with /v2/"),
-            ("/v2/_oci/ext/discover", "begins with /v2/"),
+            ("/v2/_oci/ext/other", "begins with /v2/"),
             ("/v2/a/blobs/uploads/1/2", "begins with /v2/"),
             ("/v2/a%2fb/manifests/1", "an encoded slash"),
             ("/v2/a/../b/manifests/1", "a dot segment"),
@@ -333,7 +339,7 @@ mod tests {
         fn no_name_leaves_its_place(path in "/v2/[a-z%./0-9A-F\\PC]{0,60}", query in proptest::option::of("\\PC{0,30}")) {
             let Ok(located) = Located::parse(&path, query.as_deref()) else { return Ok(()) };
             let name = match located.route {
-                Route::ApiVersion | Route::Catalog => return Ok(()),
+                Route::ApiVersion | Route::Catalog | Route::Extensions => return Ok(()),
                 Route::Manifest { name, .. } | Route::Blob { name, .. } | Route::Tags { name }
                 | Route::Referrers { name, .. } | Route::StartUpload { name } | Route::Upload { name, .. } => name,
             };
