@@ -1,4 +1,5 @@
-//! The commands that look at registries: the program itself, in a process of its own, against registries in this one.
+//! The commands that look at registries, and those that command a larder: the program itself, in a process of its own,
+//! against registries in this one.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,10 +12,15 @@ use tokio::process::Command;
 use crate::support::{FakeRegistry, within};
 
 mod exits;
+mod history;
 mod inspect;
 mod offline;
 mod quirks;
+mod refresh;
+mod running;
+mod socket;
 mod tags;
+mod upstream;
 
 /// The name by which the program knows the first registry.
 const UPSTREAM: &str = "up.test";
@@ -35,6 +41,28 @@ pub struct Done {
     talk: String,
 }
 
+impl Done {
+    /// Returns the answer of a command that had to succeed.
+    #[track_caller]
+    fn answer(self) -> String {
+        assert_eq!((self.code, self.talk.as_str()), (0, ""), "{self:?}");
+        self.data
+    }
+
+    /// Returns the same as JSON.
+    #[track_caller]
+    fn json(self) -> Value {
+        serde_json::from_str(&self.answer()).unwrap()
+    }
+
+    /// Returns what a command says that had to fail with this code.
+    #[track_caller]
+    fn failure(self, code: i32) -> String {
+        assert_eq!((self.code, self.data.as_str()), (code, ""), "{self:?}");
+        self.talk
+    }
+}
+
 impl Larder {
     /// A program that knows a registry by the name [`UPSTREAM`] and the alias `up`, takes it where no registry is named,
     /// and knows no other.
@@ -46,10 +74,12 @@ impl Larder {
         let folder = TempDir::new().unwrap();
         let config = format!(
             "[server]\n\
+             listen = '127.0.0.1:0'\n\
              default_upstream = '{UPSTREAM}'\n\
              public_registries = false\n\
              [cache]\n\
              path = '{}'\n\
+             min_free = '64MiB'\n\
              [[upstream]]\n\
              name = '{UPSTREAM}'\n\
              aliases = ['up']\n\
@@ -75,7 +105,26 @@ impl Larder {
         self
     }
 
-    /// Makes a command that has the configuration.
+    /// Runs a command that looks at registries to its end. Nothing may be kept by it.
+    pub async fn run(&self, arguments: &[&str]) -> Done {
+        let done = self.operate(arguments).await;
+        assert!(!self.folder.path().join("cache").exists());
+        done
+    }
+
+    /// Runs a command to its end, which may work with the cache.
+    pub async fn operate(&self, arguments: &[&str]) -> Done {
+        let mut command = self.command(arguments);
+        let output = within("a command", command.output()).await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Done {
+            code: output.status.code().unwrap(),
+            data: text(output.stdout),
+            talk: text(output.stderr),
+        }
+    }
+
+    /// Writes the configuration, and returns a command that reads it.
     fn command(&self, arguments: &[&str]) -> Command {
         let file = self.folder.path().join("larder.toml");
         std::fs::write(&file, &self.config).unwrap();
@@ -91,36 +140,19 @@ impl Larder {
         command
     }
 
-    /// Runs a command to its end. Nothing may be kept by it.
-    pub async fn run(&self, arguments: &[&str]) -> Done {
-        let mut command = self.command(arguments);
-        let output = within("a command", command.output()).await.unwrap();
-        assert!(!self.folder.path().join("cache").exists());
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Done {
-            code: output.status.code().unwrap(),
-            data: text(output.stdout),
-            talk: text(output.stderr),
-        }
-    }
-
     /// Runs a command that has to succeed and to say nothing beside its answer.
     async fn answer(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments).await;
-        assert_eq!((done.code, done.talk.as_str()), (0, ""), "{done:?}");
-        done.data
+        self.run(arguments).await.answer()
     }
 
     /// Runs a command that has to succeed, and reads its JSON.
     async fn json(&self, arguments: &[&str]) -> Value {
         let arguments = [arguments, &["--output", "json"]].concat();
-        serde_json::from_str(&self.answer(&arguments).await).unwrap()
+        self.run(&arguments).await.json()
     }
 
     /// Runs a command that has to fail with this code. Returns what it says.
     async fn failure(&self, code: i32, arguments: &[&str]) -> String {
-        let done = self.run(arguments).await;
-        assert_eq!((done.code, done.data.as_str()), (code, ""), "{done:?}");
-        done.talk
+        self.run(arguments).await.failure(code)
     }
 }

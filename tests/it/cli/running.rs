@@ -1,0 +1,96 @@
+//! A larder that serves, in a process of its own, for the commands that have something done by it.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
+
+use super::Larder;
+use crate::support::{Client, within};
+
+/// A larder that serves until it is dropped.
+pub struct Running {
+    process: Child,
+    log: Lines<BufReader<ChildStderr>>,
+    address: SocketAddr,
+}
+
+impl Larder {
+    /// Starts it, and waits until it is ready.
+    pub async fn serve(&self) -> Running {
+        let mut command = self.command(&["serve"]);
+        let mut process = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let ready = within("the start", async {
+            loop {
+                let line = log.next_line().await.unwrap().expect("it starts");
+                let line: Value = serde_json::from_str(&line).expect(&line);
+                if line["message"] == "ready" {
+                    return line["server.listen"].as_str().unwrap().to_owned();
+                }
+            }
+        });
+        Running {
+            address: ready.await.parse().unwrap(),
+            process,
+            log,
+        }
+    }
+
+    /// Returns where its socket is.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join("cache/larder.sock")
+    }
+}
+
+impl Running {
+    /// Returns a client of it.
+    pub fn client(&self) -> Client {
+        Client::new(self.address)
+    }
+
+    /// Pulls a manifest by tag.
+    pub async fn pull(&self, repository: &str, tag: &str) {
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        let reply = self.client().get(&path).send().await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    /// Ends it by SIGKILL.
+    pub async fn kill(mut self) {
+        within("the end", self.process.kill()).await.unwrap();
+    }
+
+    /// Ends it by SIGTERM, and returns what it said until then.
+    pub async fn stop(mut self) -> String {
+        let id = self.process.id().unwrap().try_into().unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+        let mut said = String::new();
+        within("the rest of the log", async {
+            while let Some(line) = self.log.next_line().await.unwrap() {
+                said.push_str(&line);
+                said.push('\n');
+            }
+        })
+        .await;
+        let status = within("the end", self.process.wait()).await.unwrap();
+        assert!(status.success(), "{status}: {said}");
+        said
+    }
+}
+
+/// Returns the mode of a socket's file, `None` when there is none.
+pub fn mode_of_socket(path: &Path) -> Option<u32> {
+    let found = std::fs::symlink_metadata(path).ok()?;
+    assert!(found.file_type().is_socket());
+    Some(found.permissions().mode() & 0o777)
+}
