@@ -155,7 +155,7 @@ pub(super) struct ServeArguments {
     cache_path: Option<OsString>,
     /// Asks no registry: what is in the cache goes out as if it was fresh, and nothing else can be had.
     ///
-    /// Registries with `offline = false` in their [[upstream]] are asked all the same. Sets server.offline.
+    /// Upstreams with `offline = false` in the configuration are asked all the same. Sets server.offline.
     #[arg(long)]
     offline: bool,
 }

@@ -272,7 +272,7 @@ fn the_readme_knows_the_defaults() {
     let (_, table) = readme().split_once("\n|---|---|\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with('|'));
     let usual = freshness::Settings::default();
-    let origin = crate::addressing::Origin {
+    let origin = addressing::Origin {
         upstream: "r.example".parse().unwrap(),
         repository: "a".parse().unwrap(),
     };
