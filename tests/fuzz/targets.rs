@@ -35,7 +35,7 @@ pub fn route(bytes: &[u8]) {
         return;
     };
     let name = match route {
-        Route::ApiVersion | Route::Catalog => None,
+        Route::ApiVersion | Route::Catalog | Route::Extensions => None,
         Route::Manifest { name, .. }
         | Route::Blob { name, .. }
         | Route::Tags { name }

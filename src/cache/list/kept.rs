@@ -200,11 +200,15 @@ where
                 Verdict::Fail => None,
             }
         };
-        let asked = match outlives(&CacheError::TooSlow) {
-            Some(_) => timeout(policy.answer_within, asking)
-                .await
-                .unwrap_or(Err(CacheError::TooSlow)),
-            None => within(asking).await,
+        let asked = match (wanted.demand, outlives(&CacheError::TooSlow)) {
+            (Demand::Usual, Some(_)) => {
+                // Who comes when the registry has been asked for a while already waits for the rest.
+                let asked_for = self.asks.elapsed(wanted.key);
+                timeout(policy.answer_within.saturating_sub(asked_for), asking)
+                    .await
+                    .unwrap_or(Err(CacheError::TooSlow))
+            }
+            (Demand::Usual | Demand::Now, _) => within(asking).await,
         };
         let failure = match asked {
             Ok((now, _)) if now.list == kept.list => {

@@ -14,6 +14,7 @@ use self::tags::TagLists;
 use super::backing::Backing;
 use super::error::CacheError;
 use super::freshness::decision::Demand;
+use super::ledger::Wanted;
 use crate::addressing::{Caller, Grant, Origin};
 use crate::answer::{ReferrersAnswer, TagsAnswer};
 use crate::oci::Digest;
@@ -46,7 +47,11 @@ impl Lists {
         grant: &Grant<Origin>,
         demand: Demand,
     ) -> Result<TagsAnswer, CacheError> {
-        self.tags.answer(grant, demand).await
+        let outcome = |answer: &TagsAnswer| answer.outcome;
+        let work = Box::pin(self.tags.answer(grant, demand));
+        self.backing
+            .noted(grant.target(), Wanted::Tags, outcome, work)
+            .await
     }
 
     /// Returns what refers to a manifest: nothing, where nothing is known.
@@ -59,7 +64,11 @@ impl Lists {
         subject: &Digest,
         demand: Demand,
     ) -> Result<ReferrersAnswer, CacheError> {
-        self.referrers.answer(grant, subject, demand).await
+        let outcome = |answer: &ReferrersAnswer| answer.outcome;
+        let work = Box::pin(self.referrers.answer(grant, subject, demand));
+        self.backing
+            .noted(grant.target(), Wanted::Referrers, outcome, work)
+            .await
     }
 
     /// Returns the names of repositories that are here, as `registry/repository` and in the order of their bytes: at

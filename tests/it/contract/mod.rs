@@ -4,6 +4,7 @@ mod circuit;
 mod demand;
 mod freshness;
 mod history;
+mod matrix;
 mod offline;
 mod outlasting;
 mod waiting;
