@@ -6,6 +6,7 @@ mod freshness;
 mod history;
 mod matrix;
 mod offline;
+mod outcomes;
 mod outlasting;
 mod waiting;
 
