@@ -31,6 +31,8 @@ struct Record {
     since: Timestamp,
     /// How it failed last, and when.
     failure: Option<(Arc<UpstreamError>, Timestamp)>,
+    /// Whether the gauge has it among those that rest.
+    is_counted: bool,
 }
 
 impl Host {
@@ -41,6 +43,7 @@ impl Host {
             state: HostState::Unasked,
             since: clock.now(),
             failure: None,
+            is_counted: false,
         };
         Self {
             site,
@@ -100,7 +103,7 @@ impl Host {
             if was_resting {
                 self.still_fails(rest, &failure);
             } else {
-                self.resting.inc();
+                self.count();
                 tracing::warn!(
                     host = %self.site.name(),
                     rest_seconds = rest.as_secs(),
@@ -163,9 +166,17 @@ impl Host {
         self.record().circuit.released(number);
     }
 
-    /// Returns whether it is left alone.
-    pub(super) fn is_resting(&self) -> bool {
-        self.record().circuit.is_open()
+    /// Takes it from those that rest, however it is: it is well, or forgotten.
+    pub(super) fn uncount(&self) {
+        if std::mem::take(&mut self.record().is_counted) {
+            self.resting.dec();
+        }
+    }
+
+    fn count(&self) {
+        if !std::mem::replace(&mut self.record().is_counted, true) {
+            self.resting.inc();
+        }
     }
 
     /// Returns what is known of it.
@@ -188,7 +199,7 @@ impl Host {
     }
 
     fn back(&self) {
-        self.resting.dec();
+        self.uncount();
         tracing::info!(host = %self.site.name(), "answers again");
     }
 

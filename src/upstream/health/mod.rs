@@ -89,6 +89,7 @@ impl Health {
             hosts: Cache::builder()
                 .max_capacity(Self::MAX_HOSTS)
                 .eviction_policy(EvictionPolicy::lru())
+                .eviction_listener(|_, host: Host, _| host.uncount())
                 .build(),
         }
     }
@@ -126,9 +127,7 @@ impl Drop for Health {
     /// Whoever is not asked any more does not rest.
     fn drop(&mut self) {
         for (_, host) in &self.hosts {
-            if host.is_resting() {
-                self.resting.dec();
-            }
+            host.uncount();
         }
     }
 }

@@ -6,7 +6,9 @@
 use std::sync::{Arc, Weak};
 
 use http::{Method, Uri};
+use tokio::sync::Semaphore;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
 
 use super::circuit::Duty;
 use super::host::Host;
@@ -30,6 +32,8 @@ pub(in crate::upstream) struct Vigils {
     tasks: Tasks,
     /// Where the registry itself is pinged.
     own: Vec<Hop>,
+    /// Places for tasks that ask others.
+    others: Arc<Semaphore>,
     end: CancellationToken,
     _guard: DropGuard,
 }
@@ -43,6 +47,10 @@ pub(in crate::upstream) struct Vigil {
 }
 
 impl Vigils {
+    /// How many hosts are asked beside the registry itself. A registry leads to a few; one that means harm may name any
+    /// number of hosts that do not answer.
+    const MAX_OTHERS: usize = 8;
+
     /// Prepares the tasks of an endpoint.
     pub(in crate::upstream) fn new(endpoint: &EndpointSettings, tasks: Tasks) -> Self {
         let fallback = Fallback::of(endpoint);
@@ -56,24 +64,40 @@ impl Vigils {
         Self {
             tasks,
             own: own.collect(),
+            others: Arc::new(Semaphore::new(Self::MAX_OTHERS)),
             _guard: end.clone().drop_guard(),
             end,
         }
     }
 
-    /// Starts a task that keeps a vigil for the host at a place.
+    /// Starts a task that keeps a vigil for the host at a place, if there is room for one.
     pub(in crate::upstream) fn start(&self, wire: Weak<Wire>, failed: &Hop, vigil: Vigil) {
         let Some(knock) = self.knock(failed) else {
             return;
         };
+        let place = if self.own.iter().any(|hop| hop.site == failed.site) {
+            None
+        } else {
+            let Ok(place) = self.others.clone().try_acquire_owned() else {
+                return;
+            };
+            Some(place)
+        };
         let (end, stopping) = (self.end.clone(), self.tasks.stopping());
-        drop(self.tasks.spawn("upstream probe", async move {
+        // The request that failed last has nothing to do with what comes of it.
+        let span = tracing::debug_span!(parent: None, "probe", host = %failed.site.name());
+        let watching = async move {
+            let _place = place;
             tokio::select! {
                 () = vigil.keep(wire, &knock) => {}
                 () = end.cancelled() => {}
                 () = stopping.cancelled() => {}
             }
-        }));
+        };
+        drop(
+            self.tasks
+                .spawn("upstream probe", watching.instrument(span)),
+        );
     }
 
     /// Returns what to ask of the host at a place: the ping of the registry itself, and nothing in particular of others.
@@ -138,7 +162,14 @@ impl Drop for Vigil {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use prometheus_client::metrics::gauge::Gauge;
+
+    use super::super::circuit::Admission;
     use super::*;
+    use crate::runtime::Clock;
+    use crate::upstream::CircuitLimits;
     use crate::upstream::endpoint_url::{EndpointUrl, Site};
     use crate::upstream::settings::ApiPath;
 
@@ -183,5 +214,44 @@ mod tests {
             let Knock { method, hop } = knock.unwrap();
             assert_eq!(format!("{method} {} {:?}", hop.url, hop.reach), asked);
         }
+    }
+
+    #[tokio::test]
+    async fn a_registry_cannot_have_any_number_of_hosts_asked() {
+        let url: EndpointUrl = "https://r.example".parse().unwrap();
+        let tasks = Tasks::new();
+        let vigils = Vigils::new(&url.into(), tasks.clone());
+        let resting = Gauge::default();
+        let limits = CircuitLimits {
+            failures: 1,
+            first_rest: Duration::from_hours(1),
+            ..CircuitLimits::default()
+        };
+        let fails = |url: &str| {
+            let hop = hop(url);
+            let host = Host::new(hop.site.clone(), limits, resting.clone(), Clock::system());
+            let failure = UpstreamError::unreachable(hop.site.name(), "gone");
+            let number = host.failed(Admission::Usual, None, failure).unwrap();
+            vigils.start(Weak::new(), &hop, Vigil::new(host.clone(), number));
+            host
+        };
+        let hosts = (0..20).map(|number| fails(&format!("https://h{number}.example/")));
+        let hosts: Vec<Host> = hosts.collect();
+        let own = fails("https://r.example/v2/");
+        assert_eq!(tasks.count(), Vigils::MAX_OTHERS + 1);
+        assert!(own.standing().next_probe.is_some());
+        let asked = hosts
+            .iter()
+            .map(|host| host.standing().next_probe.is_some());
+        let asked: Vec<bool> = asked.collect();
+        assert_eq!(asked[..Vigils::MAX_OTHERS], [true; Vigils::MAX_OTHERS]);
+        assert!(!asked[Vigils::MAX_OTHERS], "the next request finds out");
+        assert_eq!(resting.get(), 21);
+        for host in &hosts {
+            host.uncount();
+            host.uncount();
+        }
+        assert_eq!(resting.get(), 1);
+        tasks.stop();
     }
 }

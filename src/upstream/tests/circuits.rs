@@ -83,9 +83,12 @@ fn host(upstream: &Upstream, index: usize) -> HostStanding {
 
 /// Waits until something is so of a host.
 async fn until(upstream: &Upstream, index: usize, is_so: impl Fn(&HostStanding) -> bool) {
-    while !is_so(&host(upstream, index)) {
-        tokio::task::yield_now().await;
-    }
+    within("that state", async {
+        while !is_so(&host(upstream, index)) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 fn pings(registry: &Registry) -> usize {
@@ -134,12 +137,7 @@ async fn a_registry_that_answers_pings_is_on_trial_until_it_answers_more() {
             until(&upstream, 0, |host| host.next_probe.is_none()).await;
             assert_eq!(pings(&registry), trial);
             assert_eq!(host(&upstream, 0).state, HostState::Rests);
-            let failed = loop {
-                match manifest_of(&upstream, "acme/app").await {
-                    Err(UpstreamError::Resting { .. }) => tokio::task::yield_now().await,
-                    other => break other.unwrap_err(),
-                }
-            };
+            let failed = manifest_of(&upstream, "acme/app").await.unwrap_err();
             let is_new = matches!(failed, UpstreamError::Unavailable { .. });
             assert!(is_new, "{failed}");
         }
@@ -188,9 +186,12 @@ async fn a_token_service_is_asked_for_nothing_in_particular() {
     tokens.recover();
     until(&upstream, 1, |host| host.state == HostState::Answers).await;
     // A failure to get a token is remembered for a moment.
-    while manifest_of(&upstream, "acme/app").await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    let served = async {
+        while manifest_of(&upstream, "acme/app").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("a token", served).await;
 }
 
 #[tokio::test]
@@ -207,9 +208,12 @@ async fn the_tasks_end_with_their_upstream_and_when_larder_stops() {
         assert!(tasks.count() > 0);
         if is_dropped {
             drop((upstream, upstreams));
-            while tasks.count() > 0 {
-                tokio::task::yield_now().await;
-            }
+            let gone = async {
+                while tasks.count() > 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            within("the end of the tasks", gone).await;
         } else {
             assert_eq!(tasks.drain(HOUR).await, 0);
         }

@@ -136,6 +136,12 @@ async fn read(transfer: &mut BlobTransfer) -> Result<Vec<u8>, UpstreamError> {
     Ok(bytes)
 }
 
+/// Waits for something that has to come, and not for ever.
+async fn within<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    let come = tokio::time::timeout(Duration::from_secs(60), coming).await;
+    come.unwrap_or_else(|_| panic!("{what} did not come"))
+}
+
 /// Counts, from 0 on.
 #[derive(Default)]
 struct Counter(AtomicUsize);

@@ -168,19 +168,23 @@ async fn a_host_that_rests_is_not_probed_while_offline() {
     }
     let host = || switched.upstream.standing().endpoints[0].hosts[0].clone();
     registry.came(4).await;
-    while host().next_probe.is_some() {
-        tokio::task::yield_now().await;
-    }
+    within("the end of the task", async {
+        while host().next_probe.is_some() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(host().state, HostState::Rests);
     assert_eq!(registry.log().len(), 4, "the task is gone");
     switched.turn(Mode::Online);
     // Whoever comes next finds out.
-    while manifest_of(&switched.upstream, "library/alpine")
-        .await
-        .is_err()
-    {
-        tokio::task::yield_now().await;
-    }
+    let asked = || manifest_of(&switched.upstream, "library/alpine");
+    within("an answer", async {
+        while asked().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     assert_eq!(registry.log().len(), 5);
     assert_eq!(host().state, HostState::Answers);
 }

@@ -249,7 +249,8 @@ impl Registry {
     /// Waits until so many requests came.
     pub(super) async fn came(&self, count: usize) {
         let mut came = self.shared.came.subscribe();
-        came.wait_for(|came| *came >= count).await.unwrap();
+        let coming = came.wait_for(|came| *came >= count);
+        drop(super::within("a request", coming).await.unwrap());
     }
 
     /// Waits until a client has closed a connection on which nothing more came.
