@@ -296,16 +296,16 @@ mod tests {
             view("a.io", "b/c").tag_key(&tag, VariantClass::Manifest),
             view("a.io", "b/c").history_key(&tag, VariantClass::Index),
             view("a.io", "b/c").visibility_key(),
-            view("a.io", "b/c").tag_list_key(),
-            view("a.io", "b").tag_list_key(),
-            view("a.io", "b/c").referrers_key(&digest),
-            login("user acme").tag_list_key(),
-            login("user acme").referrers_key(&digest),
             login("user acme").link_key(LinkKind::Blob, &digest),
             login("user acm").link_key(LinkKind::Blob, &digest),
             login("anonymous").link_key(LinkKind::Blob, &digest),
             login("\u{1f}").link_key(LinkKind::Blob, &digest),
             login("user acme").visibility_key(),
+            view("a.io", "b/c").tag_list_key(),
+            view("a.io", "b").tag_list_key(),
+            view("a.io", "b/c").referrers_key(&digest),
+            login("user acme").tag_list_key(),
+            login("user acme").referrers_key(&digest),
         ];
         let distinct: std::collections::HashSet<_> = keys.iter().collect();
         assert_eq!(distinct.len(), keys.len());

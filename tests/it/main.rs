@@ -13,6 +13,7 @@ mod contract;
 mod fake_registry;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;
+mod lists;
 mod pull;
 mod quirks;
 mod real;

@@ -45,9 +45,13 @@ const REFUSED: &str = "
 /v2/169.254.169.254/latest/manifests/1        403 DENIED           not configured
 /v2/local/a/manifests/1                       404 NAME_UNKNOWN     pushed
 /v2/up.test/v2/a/manifests/1                  404 NAME_UNKNOWN     override_path
-/v2/a/tags/list                               501 UNSUPPORTED      not available
-/v2/_catalog                                  501 UNSUPPORTED      not available
-/v2/a/referrers/sha256:HEX                    404 UNSUPPORTED      not available
+/v2/a/tags/list?n=-1                          400 UNSUPPORTED      whole number
+/v2/a/tags/list?last=%zz                      400 UNSUPPORTED      percent-encoded
+/v2/_catalog?n=x                              400 UNSUPPORTED      whole number
+/v2/a/referrers/sha256:bad                    400 DIGEST_INVALID   64 hexadecimal
+/v2/a/referrers/sha256:HEX?artifactType=x     400 UNSUPPORTED      media type
+/v2/local/a/tags/list                         404 NAME_UNKNOWN     pushed
+/v2/local/a/referrers/sha256:HEX              404 NAME_UNKNOWN     pushed
 ";
 
 #[tokio::test]
@@ -82,6 +86,7 @@ async fn what_can_only_be_read_says_so() {
     let registry = FakeRegistry::start().await;
     let proxy = TestProxy::of(&registry).await;
     let blob = format!("/v2/a/blobs/sha256:{}", "a".repeat(64));
+    let referrers = format!("/v2/a/referrers/sha256:{}", "a".repeat(64));
     for (method, path, allow) in [
         (Method::PUT, "/v2/a/manifests/1", "GET, HEAD"),
         (Method::DELETE, "/v2/a/manifests/1", "GET, HEAD"),
@@ -91,7 +96,9 @@ async fn what_can_only_be_read_says_so() {
         (Method::PATCH, "/v2/a/blobs/uploads/1", ""),
         (Method::OPTIONS, "/v2/a/manifests/1", "GET, HEAD"),
         (Method::DELETE, "/v2/a/tags/list", "GET, HEAD"),
+        (Method::DELETE, referrers.as_str(), "GET, HEAD"),
         (Method::POST, "/v2/_catalog", "GET, HEAD"),
+        (Method::POST, "/v2/_oci/ext/discover", "GET, HEAD"),
     ] {
         let reply = proxy.client().request(method.clone(), path).send().await;
         assert_eq!(reply.header("allow"), Some(allow), "{method} {path}");

@@ -15,7 +15,7 @@ mod logins;
 mod manifest_forms;
 mod outages;
 mod poor_heads;
-mod private;
+pub mod private;
 mod private_doubts;
 mod private_turns;
 mod ranges;
