@@ -147,3 +147,27 @@ impl<T> fmt::Debug for Remembered<T> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryRecords;
+
+    #[tokio::test]
+    async fn large_records_leave_memory_for_one_another_and_stay_in_the_store() {
+        let capacity = 64 * 1024;
+        let records = Remembered::in_bytes(Arc::new(MemoryRecords::new()), capacity);
+        let key = |number: u32| RecordKey::new(&["list", &number.to_string()]);
+        let value = "x".repeat(8 * 1024);
+        for number in 0..10 {
+            records.write(key(number), value.clone()).await.unwrap();
+        }
+        records.memory.run_pending_tasks().await;
+        assert!(records.memory.weighted_size() <= capacity);
+        assert!((1..=2).contains(&records.memory.entry_count()));
+        for number in 0..10 {
+            let found = records.read(&key(number)).await.unwrap();
+            assert_eq!(found.as_deref(), Some(&value), "{number}");
+        }
+    }
+}

@@ -107,13 +107,7 @@ async fn dispatch(
     asking: &Asking<'_>,
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
-    let (parts, method) = (asking.parts, &asking.parts.method);
-    let conditions = Conditions {
-        method,
-        version: parts.version,
-        headers: &parts.headers,
-        demand: asking.demand,
-    };
+    let (method, conditions) = (&asking.parts.method, asking.conditions());
     match &asking.located.route {
         Route::ApiVersion => {
             subject.route = "ping";
@@ -169,6 +163,15 @@ async fn dispatch(
 }
 
 impl Asking<'_> {
+    fn conditions(&self) -> Conditions<'_> {
+        Conditions {
+            method: &self.parts.method,
+            version: self.parts.version,
+            headers: &self.parts.headers,
+            demand: self.demand,
+        }
+    }
+
     /// Returns what a request for a list says of it, by the name that the client wrote.
     fn listing<'a>(&'a self, name: &'a str) -> Listing<'a> {
         Listing {

@@ -94,7 +94,18 @@ pub(super) async fn page(
             break;
         }
     }
-    found.page()
+    cut(found.names, found.hidden, limit)
+}
+
+/// Makes a page of what was found, with so many passed over.
+fn cut(mut names: Vec<String>, hidden: usize, limit: usize) -> Result<CatalogPage, CacheError> {
+    if names.is_empty() && hidden > MAX_HIDDEN {
+        // Where to go on would be the name of one that is not for this caller.
+        return Err(CacheError::NotListed(MAX_HIDDEN));
+    }
+    let has_more = names.len() > limit || hidden > MAX_HIDDEN;
+    names.truncate(limit);
+    Ok(CatalogPage { names, has_more })
 }
 
 /// A search for a page of names.
@@ -157,19 +168,6 @@ impl Search<'_> {
         };
         let identity = section.identity();
         Ok(self.backing.shows(self.caller, &origin, identity).await?)
-    }
-
-    fn page(mut self) -> Result<CatalogPage, CacheError> {
-        if self.names.is_empty() && self.hidden > MAX_HIDDEN {
-            // Where to go on would be the name of one that is not for this caller.
-            return Err(CacheError::NotListed(MAX_HIDDEN));
-        }
-        let has_more = self.names.len() > self.limit || self.hidden > MAX_HIDDEN;
-        self.names.truncate(self.limit);
-        Ok(CatalogPage {
-            names: self.names,
-            has_more,
-        })
     }
 }
 

@@ -1,3 +1,5 @@
+//! Walking over repositories, on records in memory.
+
 use std::sync::Arc;
 
 use super::*;
@@ -75,4 +77,25 @@ async fn a_walk_goes_from_repository_to_repository_however_many_keys_one_has() {
         let found = walked(&*records, &section, behind).await;
         assert_eq!(found, expected, "{behind:?}");
     }
+}
+
+#[test]
+fn a_page_that_has_too_much_hidden_before_its_end_goes_on_behind_what_it_shows() {
+    let names = |count: usize| -> Vec<String> { (0..count).map(|name| name.to_string()).collect() };
+    for (found, hidden, limit, shown, has_more) in [
+        (2, 0, 2, 2, false),
+        (3, 0, 2, 2, true),
+        (0, MAX_HIDDEN, 2, 0, false),
+        (1, MAX_HIDDEN + 1, 2, 1, true),
+        (0, 0, 0, 0, false),
+    ] {
+        let page = cut(names(found), hidden, limit).unwrap();
+        assert_eq!((page.names.len(), page.has_more), (shown, has_more));
+    }
+    // The last one looked at is not for the caller, and there is none before it.
+    let error = cut(Vec::new(), MAX_HIDDEN + 1, 2).unwrap_err();
+    assert!(
+        matches!(error, CacheError::NotListed(MAX_HIDDEN)),
+        "{error}"
+    );
 }
