@@ -159,12 +159,120 @@ pub struct Upstreams {
 /// How one upstream stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upstream {
+    /// Its name or pattern, as it is configured.
+    pub name: String,
+    /// Whether it is asked.
+    pub mode: Mode,
+    /// Since when it is not.
+    pub offline_since: Option<Moment>,
+    /// The registry of that name, or those that fit the pattern and were asked for lately.
+    pub registries: Vec<Registry>,
+}
+
+/// How one registry stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registry {
     /// Its name.
     pub name: String,
+    /// That of the host of it that is worst.
+    pub state: State,
+    /// Since when; `None` when it was not asked yet.
+    pub since: Option<Moment>,
     /// Old answers that went out since larder started, by reason.
     pub stale: BTreeMap<String, u64>,
     /// What people lack, the latest first.
     pub lacking: Vec<Lacking>,
+    /// Where it is asked, in order.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// How a host is, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It was not asked yet.
+    Unasked,
+    /// It answered last time.
+    Answers,
+    /// It failed last time.
+    Fails,
+    /// It failed so often that it is left alone.
+    Rests,
+}
+
+/// One of the places where a registry is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Its address.
+    pub url: String,
+    /// It, and those that it led to, such as its token service and its storage.
+    pub hosts: Vec<Host>,
+    /// The limits that stop requests now.
+    pub limits: Vec<ReachedLimit>,
+    /// What it said last of pulls.
+    pub quotas: Vec<Quota>,
+}
+
+/// How one host stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Its name, with the port when that is not the usual one.
+    pub host: String,
+    /// How it is.
+    pub state: State,
+    /// Since when; `None` when it was not asked yet.
+    pub since: Option<Moment>,
+    /// How it failed last, however long ago.
+    pub last_failure: Option<LastFailure>,
+    /// When it is asked next, while it is left alone.
+    pub next_probe: Option<Moment>,
+}
+
+/// How a host failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// What happened.
+    pub message: String,
+    /// When.
+    pub at: Moment,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReachedLimit {
+    /// Whose.
+    pub host: String,
+    /// For which login, `None` for those without one.
+    pub login: Option<String>,
+    /// Of what there were too many.
+    pub limit: Limited,
+    /// Until when it is not asked.
+    pub until: Moment,
+}
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limited {
+    /// Pulls, which are GETs of manifests.
+    Pulls,
+    /// Requests of any kind.
+    Requests,
+}
+
+/// What a registry said of pulls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// For which login, `None` for those without one.
+    pub login: Option<String>,
+    /// How many there are in one window.
+    pub limit: u64,
+    /// How many were left of them.
+    pub remaining: u64,
+    /// How long a window is.
+    pub window_seconds: u64,
+    /// When it said so.
+    pub at: Moment,
 }
 
 /// Something that could not be had.

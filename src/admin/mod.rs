@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod operations;
 mod routes;
 pub mod socket;
+mod standing;
 
 pub use client::{Client, ClientError};
 pub use door::Door;

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 
 use super::document::{
-    Answered, Change, History, Lacking, ModeChanged, Move, Refreshed, Upstream, Upstreams, Variant,
+    Answered, Change, History, ModeChanged, Move, Refreshed, Upstreams, Variant,
 };
 use super::error::{ErrorCode, OperationError};
+use super::standing;
 use crate::addressing::{
     Action, Addressing, Asked, Caller, Grant, ImageName, Origin, Place, Target,
 };
 use crate::answer::{CacheOutcome, StaleReason};
 use crate::cache::tag::TagHistory;
 use crate::cache::{Cache, Demand};
-use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamName, UpstreamPattern, VariantClass};
+use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamPattern, VariantClass};
 use crate::runtime::Clock;
 use crate::upstream::Mode;
 
@@ -108,39 +109,9 @@ impl Operations {
         })
     }
 
-    /// Returns how the upstreams stand.
+    /// Returns how the upstreams stand. No registry is asked.
     pub fn upstreams(&self) -> Upstreams {
-        let named = self
-            .addressing
-            .patterns()
-            .iter()
-            .filter_map(|pattern| match pattern {
-                UpstreamPattern::Exactly(name) => Some(self.upstream(name)),
-                UpstreamPattern::Labels(_) => None,
-            });
-        Upstreams {
-            at: self.clock.now().into(),
-            upstreams: named.collect(),
-        }
-    }
-
-    fn upstream(&self, name: &UpstreamName) -> Upstream {
-        let account = self.cache.account(name);
-        let stale = account.stale.into_iter();
-        let lacking = account.lacking.into_iter().map(|lacking| Lacking {
-            image: lacking.image,
-            requests: lacking.requests,
-            first: lacking.first.into(),
-            last: lacking.last.into(),
-            reason: lacking.reason,
-        });
-        Upstream {
-            name: name.to_string(),
-            stale: stale
-                .map(|(reason, count)| (reason.name().to_owned(), count))
-                .collect(),
-            lacking: lacking.collect(),
-        }
+        standing::upstreams(&self.cache, self.clock.now())
     }
 
     /// Finds out which tag of which registry an image is.
@@ -335,4 +306,121 @@ fn answered(class: VariantClass, before: &[TagHistory], after: &[TagHistory]) ->
         now,
         change,
     })
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::addressing::{Settings, UpstreamRule};
+    use crate::cache::{self, Parts};
+    use crate::runtime::{InstanceId, Tasks};
+    use crate::store::memory::{MemoryBlobs, MemoryRecords};
+    use crate::store::{SpaceFloor, spool::SpoolArea};
+    use crate::upstream::{self, Egress, Limits, Metrics};
+
+    /// Operations on nothing, for a registry and a pattern that are configured.
+    pub(in crate::admin) fn operations(tasks: &Tasks) -> Operations {
+        let patterns = ["r.io", "quay.io", "ghcr.io", "*.ecr.example.com"];
+        let patterns = patterns.map(|pattern| pattern.parse::<UpstreamPattern>().unwrap());
+        let clock = Clock::system();
+        let parts = upstream::Parts {
+            limits: Limits::default(),
+            metrics: Metrics::register(&mut Registry::default()),
+            egress: Egress::default(),
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            instance: InstanceId::random(),
+        };
+        let settings = patterns
+            .iter()
+            .map(|pattern| upstream::Settings::new(pattern.clone(), Vec::new()));
+        let upstreams = upstream::Upstreams::new(settings.collect(), parts).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let floor = SpaceFloor::new(0);
+        let spools = SpoolArea::open(folder.path(), floor, tasks.clone(), clock.clone()).unwrap();
+        let parts = Parts {
+            blobs: Arc::new(MemoryBlobs::new(tasks.clone())),
+            spools,
+            records: Arc::new(MemoryRecords::default()),
+            upstreams,
+            tasks: tasks.clone(),
+            clock: clock.clone(),
+        };
+        let cache = Cache::new(parts, cache::Settings::default());
+        let upstreams = patterns.into_iter().map(|pattern| UpstreamRule {
+            pattern,
+            aliases: Vec::new(),
+            hosts: Vec::new(),
+        });
+        let addressing = Addressing::new(&Settings {
+            upstreams: upstreams.collect(),
+            default: None,
+        });
+        Operations::new(Arc::new(cache), addressing, clock)
+    }
+
+    #[tokio::test]
+    async fn images_that_are_no_tags_are_told_apart() {
+        let operations = operations(&Tasks::new());
+        let digest = format!("r.io/app@sha256:{}", "d".repeat(64));
+        for (image, code, told) in [
+            ("r.io/app:", ErrorCode::InvalidImage, "names no image"),
+            ("r.io/App:1", ErrorCode::InvalidImage, ""),
+            (&digest, ErrorCode::NotATag, "never changes"),
+            ("other.io/app:1", ErrorCode::NotConfigured, "other.io"),
+            ("app:1", ErrorCode::NotConfigured, "default_upstream"),
+            ("local/app:1", ErrorCode::NoRepository, "hosts nothing"),
+        ] {
+            let refused = operations.history(image).await.unwrap_err();
+            assert_eq!(refused.code, code, "{image}: {refused}");
+            assert!(refused.message.contains(told), "{image}: {refused}");
+        }
+        let nothing = operations.history("r.io/app").await.unwrap();
+        assert_eq!(
+            (nothing.tag.as_str(), nothing.variants.len()),
+            ("latest", 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_mode_is_that_of_an_entry_of_the_configuration() {
+        let operations = operations(&Tasks::new());
+        let set = |name, mode| operations.set_mode(name, mode);
+        let changed = set("R.IO", Mode::Offline).unwrap();
+        assert_eq!(
+            (changed.upstream.as_str(), changed.before),
+            ("r.io", Mode::Online)
+        );
+        assert_eq!(set("r.io", Mode::Online).unwrap().before, Mode::Offline);
+        let pattern = set("*.ecr.example.com", Mode::Offline).unwrap();
+        assert_eq!(pattern.now, Mode::Offline);
+        for (name, code, told) in [
+            (
+                "1.ecr.example.com",
+                ErrorCode::ConfiguredByPattern,
+                "'*.ecr.example.com'",
+            ),
+            (
+                "qvay.io",
+                ErrorCode::NotConfigured,
+                "did you mean quay.io, or ",
+            ),
+            ("*", ErrorCode::InvalidRequest, "names no upstream"),
+            ("r.io/app", ErrorCode::InvalidRequest, "names no upstream"),
+        ] {
+            let refused = set(name, Mode::Offline).unwrap_err();
+            assert_eq!(refused.code, code, "{name}: {refused}");
+            assert!(refused.message.contains(told), "{name}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_is_not_asked_for_at_a_registry_that_is_offline() {
+        let operations = operations(&Tasks::new());
+        operations.set_mode("r.io", Mode::Offline).unwrap();
+        let refused = operations.refresh("r.io/app:1").await.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Offline, "{refused}");
+    }
 }

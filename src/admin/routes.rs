@@ -166,3 +166,97 @@ fn json(status: StatusCode, document: &impl Serialize) -> Response<Full<Bytes>> 
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::operations::tests::operations;
+    use crate::runtime::Tasks;
+
+    #[test]
+    fn paths_name_operations() {
+        let upstream = |name: &str| Some(Route::Upstream(name.to_owned()));
+        let history = |image: Option<&str>| Some(Route::History(image.map(ToOwned::to_owned)));
+        for (path, query, route) in [
+            ("/v1/upstreams", None, Some(Route::Upstreams)),
+            ("/v1/upstreams/r.io", None, upstream("r.io")),
+            ("/v1/upstreams/r.io%3A5000", None, upstream("r.io:5000")),
+            ("/v1/upstreams/%2A.r.io", None, upstream("*.r.io")),
+            ("/v1/upstreams/", None, None),
+            ("/v1/upstreams/a/b", None, None),
+            ("/v1/upstreams/%ff", None, None),
+            (
+                "/v1/history",
+                Some("image=a%2Fb%3A1"),
+                history(Some("a/b:1")),
+            ),
+            (
+                "/v1/history",
+                Some("x=1&image=a&image=b"),
+                history(Some("a")),
+            ),
+            ("/v1/history", Some("image=%ff"), history(None)),
+            ("/v1/history", None, history(None)),
+            ("/v1/refresh", None, Some(Route::Refresh)),
+            ("/v1/", None, None),
+            ("/v2/upstreams", None, None),
+            ("/", None, None),
+        ] {
+            assert_eq!(Route::parse(path, query), route, "{path} {query:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_bounded_and_understood() {
+        let operations = operations(&Tasks::new());
+        let large = format!("{{\"image\":\"{}\"}}", "a".repeat(BODY));
+        for (method, path, body, status) in [
+            ("PUT", "/v1/upstreams/r.io", r#"{"mode":"offline"}"#, 200),
+            (
+                "PUT",
+                "/v1/upstreams/other.io",
+                r#"{"mode":"offline"}"#,
+                404,
+            ),
+            (
+                "PUT",
+                "/v1/upstreams/r.io",
+                r#"{"mode":"offline","for":"1h"}"#,
+                400,
+            ),
+            ("PUT", "/v1/upstreams/r.io", "", 400),
+            ("POST", "/v1/refresh", large.as_str(), 413),
+            ("POST", "/v1/refresh", r#"{"image":"r.io/app:1"}"#, 409),
+            ("GET", "/v1/refresh", "", 405),
+            ("POST", "/v1/upstreams", "", 405),
+            ("GET", "/metrics", "", 404),
+        ] {
+            let request = Request::builder().method(method).uri(path);
+            let request = request.body(Full::<Bytes>::from(body.to_owned())).unwrap();
+            let response = answer(&operations, request).await;
+            assert_eq!(
+                response.status().as_u16(),
+                status,
+                "{method} {path} {body:.40}"
+            );
+            let allow = response.headers().contains_key(ALLOW);
+            assert_eq!(allow, status == 405, "{method} {path}");
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let document: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(document["error"].is_object(), status != 200, "{document}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let operations = operations(&Tasks::new());
+        let silent =
+            futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+        let request = Request::post("/v1/refresh");
+        let request = request
+            .body(http_body_util::StreamBody::new(silent))
+            .unwrap();
+        let response = answer(&operations, request).await;
+        assert_eq!(response.status(), StatusCode::GATEWAY_TIMEOUT);
+    }
+}

@@ -32,6 +32,8 @@ pub struct Socket {
     _file: BoundFile,
     operations: Arc<Operations>,
     owner: u32,
+    /// Which users may command the larder of which.
+    commanders: fn(u32, u32) -> bool,
     tasks: Tasks,
 }
 
@@ -59,6 +61,7 @@ impl Socket {
             _file: file,
             operations,
             owner: rustix::process::geteuid().as_raw(),
+            commanders: may_command,
             tasks,
         })
     }
@@ -67,7 +70,8 @@ impl Socket {
     pub async fn run(self) {
         let accept = || async { Ok(self.listener.accept().await?.0) };
         let serve = |stream: UnixStream| {
-            let (operations, owner) = (self.operations.clone(), self.owner);
+            let operations = self.operations.clone();
+            let (owner, may_command) = (self.owner, self.commanders);
             async move {
                 match stream.peer_cred().map(|peer| peer.uid()) {
                     Ok(user) if may_command(user, owner) => {}
@@ -115,5 +119,74 @@ impl Drop for BoundFile {
         if let Err(error) = fs::remove_file(&self.0) {
             tracing::debug!(%error, path = %self.0.display(), "could not remove the socket");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+    use crate::admin::operations::tests::operations;
+
+    #[test]
+    fn root_and_its_own_user_may_command_it() {
+        for (user, owner, may) in [
+            (0, 1000, true),
+            (1000, 1000, true),
+            (1001, 1000, false),
+            (0, 0, true),
+            (1000, 0, false),
+        ] {
+            assert_eq!(may_command(user, owner), may, "{user} {owner}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_user_gets_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("larder.sock");
+        let tasks = Tasks::new();
+        let operations = Arc::new(operations(&tasks));
+        let mut socket = Socket::bind(&path, operations, tasks.clone()).unwrap();
+        let own = socket.owner;
+        // The test has no other user to be.
+        socket.commanders = |_, _| false;
+        let run = tasks.spawn("socket", socket.run());
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        assert_eq!(stream.peer_cred().unwrap().uid(), own);
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"");
+        assert_eq!(tasks.drain(Duration::from_secs(10)).await, 0);
+        run.await.unwrap();
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_too_long_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("f".repeat(100));
+        fs::create_dir(&long).unwrap();
+        let path = long.join("larder.sock");
+        let tasks = Tasks::new();
+        let operations = Arc::new(operations(&tasks));
+        let refused = Socket::bind(&path, operations, tasks).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("larder.sock");
+        fs::write(&path, "mine").unwrap();
+        let tasks = Tasks::new();
+        let operations = Arc::new(operations(&tasks));
+        let refused = Socket::bind(&path, operations, tasks).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fs::read(&path).unwrap(), b"mine");
     }
 }

@@ -65,7 +65,9 @@ fn help_teaches() {
     command.build();
     assert_shown("help", &command.render_long_help().to_string());
     assert_shown("help_short", &command.render_help().to_string());
-    for name in ["serve", "check", "tags", "inspect"] {
+    for name in [
+        "serve", "check", "tags", "inspect", "refresh", "upstream", "status",
+    ] {
         let command = command.find_subcommand_mut(name).unwrap();
         assert_shown(
             &format!("help_{name}"),

@@ -19,6 +19,7 @@ mod quirks;
 mod refresh;
 mod running;
 mod socket;
+mod status;
 mod tags;
 mod upstream;
 

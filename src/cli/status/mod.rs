@@ -1,5 +1,7 @@
 //! `larder status`: says how the running larder stands.
 
+mod upstreams;
+
 use super::args::{Format, StatusArguments, StatusParts};
 use super::failure::Failure;
 use super::operator;
@@ -25,7 +27,8 @@ pub(super) fn status(
         operator::heard(client.upstreams().await)
     })?;
     output.data(&match format {
-        Format::Table | Format::Json => printable::json(&done),
+        Format::Table => upstreams::table(&done),
+        Format::Json => printable::json(&done),
     });
     Ok(())
 }
