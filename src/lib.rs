@@ -54,7 +54,7 @@
 //! | [`answer`] | what the rooms below the server answer with |
 //! | [`upstream`] | other registries: ways there, logins, tokens, trust, retries, resume, health, limits |
 //! | [`store`] | what is kept: two traits, on disk and in memory |
-//! | [`admin`] | health and metrics |
+//! | [`admin`] | health and metrics; what the operator can have done, over a socket |
 //! | [`config`] | the configuration: what may be written, and what is true afterwards |
 //! | [`cli`] | the commands |
 //! | [`runtime`], [`telemetry`] | tasks, clock, signals; the log |

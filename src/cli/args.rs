@@ -116,7 +116,17 @@ configuration.
 The JSON has the keys upstream, before and now. `larder --help` has the exit codes.";
 
 const STATUS_HELP: &str = "\
-A running larder tells it, of the time since it started. `larder --help` has the exit codes.";
+A running larder tells it, of the time since it started; no registry is asked. A registry rests when
+it failed so often that it is left alone until the next probe.
+
+The JSON has the keys at and upstreams: name, mode, offline_since and registries, of which each has
+  name, state (unasked, answers, fails or rests: of the worst of its hosts), since
+  stale        how many old answers went out, by reason
+  lacking      what people lack: image, requests, first, last, reason
+  endpoints    url, hosts (host, state, since, last_failure, next_probe), limits (host, login,
+               limit, until), quotas (login, limit, remaining, window_seconds, at)
+Moments are in UTC, as RFC 3339 has them, and null stands for what is not there. `larder --help` has
+the exit codes.";
 
 const INSPECT_HELP: &str = "\
 No server has to run, and nothing is kept: this asks with the configuration and the logins that
