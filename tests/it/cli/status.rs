@@ -34,8 +34,8 @@ async fn an_outage_is_told_with_what_it_costs() {
     registry.stop().await;
     running.pull("org/app", "1").await;
     for _ in 0..2 {
-        let missing = running.client().get("/v2/org/app/manifests/2");
-        let missing = missing.send().await;
+        let client = running.client();
+        let missing = client.get("/v2/org/app/manifests/2").send().await;
         assert!(missing.status.is_server_error(), "{missing:?}");
     }
     let told = larder.operate(&STATUS).await.answer();

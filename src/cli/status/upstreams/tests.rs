@@ -1,3 +1,5 @@
+//! What people see of registries that are well, in trouble, offline, or not asked.
+
 use serde_json::{Value, json};
 
 use super::*;
