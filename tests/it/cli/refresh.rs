@@ -70,7 +70,8 @@ async fn without_a_running_larder_it_is_done_in_the_folder() {
 #[tokio::test]
 async fn what_the_registry_does_not_confirm_is_a_failure() {
     let (registry, _) = registry().await;
-    let larder = Larder::knowing(&registry);
+    // However slow this machine is, the registry's word is waited for.
+    let larder = Larder::knowing(&registry).and("answer_within = '10s'");
     let running = larder.serve().await;
     running.pull("org/app", "1").await;
     for (fault, code, told) in [

@@ -13,6 +13,7 @@ async fn an_outage_is_told_with_what_it_costs() {
     Image::with_layers([noise(1, 10)]).push_as(&registry.repository("org/app"), "1");
     let larder = Larder::knowing(&registry).and(
         "freshness = 'always'\n\
+         answer_within = '10s'\n\
          [[upstream]]\nname = 'quiet.test'\n\
          [[upstream]]\nname = '*.ecr.example.com'",
     );
