@@ -89,20 +89,8 @@ async fn the_api_is_for_other_programs_too() {
         ("DELETE", "/v1/upstreams", ""),
         ("GET", "/v2/upstreams", ""),
     ] {
-        let stream = UnixStream::connect(larder.socket()).await.unwrap();
-        let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-        let (mut sender, connection) = handshake.await.unwrap();
-        let connection = tokio::spawn(connection);
-        let request = Request::builder().method(method).uri(path);
-        let request = request.header("host", "larder");
-        let request = request.body(Full::<bytes::Bytes>::from(body)).unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let body = String::from_utf8(body.to_vec()).unwrap();
-        answers.push_str(&format!("{method} {path}: {status} {body}"));
-        drop(sender);
-        connection.await.unwrap().unwrap();
+        let answer = answer(&larder, method, path, body).await;
+        answers.push_str(&format!("{method} {path}: {answer}"));
     }
     insta::assert_snapshot!(answers, @r#"
     GET /v1/history?image=org%2Fapp%3A1: 200 {
@@ -142,4 +130,21 @@ async fn the_api_is_for_other_programs_too() {
     }
     "#);
     running.stop().await;
+}
+
+/// Asks the larder over its socket, and returns the status and the body.
+async fn answer(larder: &Larder, method: &str, path: &str, body: &'static str) -> String {
+    let stream = UnixStream::connect(larder.socket()).await.unwrap();
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("host", "larder");
+    let request = request.body(Full::<bytes::Bytes>::from(body)).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    drop(sender);
+    connection.await.unwrap().unwrap();
+    format!("{status} {}", String::from_utf8(body.to_vec()).unwrap())
 }

@@ -48,7 +48,12 @@ async fn an_outage_is_told_with_what_it_costs() {
     assert!(told.contains("org/app:2  2 "), "{told}");
 
     let json = [&STATUS[..], &["--output", "json"]].concat();
-    let document = larder.operate(&json).await.json();
+    assert_outage(&larder.operate(&json).await.json());
+    running.stop().await;
+}
+
+/// Finds in the document what an old answer and two misses of the first registry are.
+fn assert_outage(document: &Value) {
     let found = &document["upstreams"][0];
     assert_eq!(
         (&found["name"], &found["mode"]),
@@ -73,7 +78,6 @@ async fn an_outage_is_told_with_what_it_costs() {
         .map(|entry| &entry["name"])
         .collect();
     assert_eq!(names, [UPSTREAM, "quiet.test", "*.ecr.example.com"]);
-    running.stop().await;
 }
 
 #[tokio::test]
