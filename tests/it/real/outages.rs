@@ -171,3 +171,31 @@ fn the_commands_that_ask_the_registry_say_that_it_cannot_be_reached() {
         assert!(hint.contains(&place), "{talk}");
     }
 }
+
+#[test]
+#[ignore = "needs docker-registry and skopeo (.ci/run installs them)"]
+fn tags_are_listed_while_the_registry_is_stopped() {
+    let image = Image::published();
+    let mut registry = image.registry_of_its_own();
+    let mut larder = Larder::before(registry.port(), "always");
+    let never_asked = Larder::before(registry.port(), "always");
+    let skopeo = Skopeo::new();
+    let list = larder.reference(REPOSITORY);
+    assert_eq!(skopeo.tags(&list), ["1", "docker"]);
+    // The one that is not asked for the list knows of a tag that was pulled through it.
+    let tag = format!("{REPOSITORY}:1");
+    skopeo.digest(&never_asked.reference(&tag));
+
+    registry.stop();
+    assert_eq!(skopeo.tags(&list), ["1", "docker"]);
+    assert_eq!(skopeo.tags(&never_asked.reference(REPOSITORY)), ["1"]);
+    larder.stop();
+    larder.start();
+    assert_eq!(skopeo.tags(&list), ["1", "docker"]);
+
+    registry.restart();
+    skopeo.move_tag(&registry, "2", "1");
+    until("larder sees that there is another tag", || {
+        (skopeo.tags(&list) == ["1", "2", "docker"]).then_some(())
+    });
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use larder::oci::Digest;
+use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::content::{Content, sha256};
@@ -72,6 +73,13 @@ impl Skopeo {
         sha256(&self.answer(&["inspect", "--raw", "--tls-verify=false", reference]))
     }
 
+    /// Returns the tags of a repository, in the order in which they are listed.
+    pub(crate) fn tags(&self, reference: &str) -> Vec<String> {
+        let listed = self.answer(&["list-tags", "--tls-verify=false", reference]);
+        let listed: Listed = serde_json::from_slice(&listed).unwrap();
+        listed.tags
+    }
+
     /// Copies what one tag of a registry stands for to another tag of it.
     pub(crate) fn move_tag(&self, registry: &Registry, tag: &str, from: &str) {
         let [from, to] = [from, tag].map(|tag| registry.reference(&format!("{REPOSITORY}:{tag}")));
@@ -125,6 +133,13 @@ impl Skopeo {
         command.args(["--insecure-policy", "--command-timeout=120s"]);
         command
     }
+}
+
+/// What skopeo says of a repository, as far as it matters.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    tags: Vec<String>,
 }
 
 /// A pull that is under way.
