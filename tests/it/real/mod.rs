@@ -1,4 +1,4 @@
-//! larder between real components: Debian's docker-registry behind it, skopeo in front of it, an image of real files.
+//! larder between real components: Debian's docker-registry behind it, skopeo and podman in front, an image of real files.
 //!
 //! These tests need programs that a plain `cargo test` must not ask for, so they are ignored there; `.ci/run` installs
 //! the programs and runs them.

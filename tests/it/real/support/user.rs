@@ -58,7 +58,7 @@ impl User {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.home())
             .env("XDG_RUNTIME_DIR", self.home())
-            // For root, those of the machine count unless others are named.
+            // Named, so that those of the machine cannot count.
             .env(
                 "CONTAINERS_REGISTRIES_CONF",
                 self.settings("registries.conf"),
