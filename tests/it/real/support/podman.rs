@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use larder::oci::Digest;
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde::Deserialize;
 
 use super::process::Process;
@@ -100,6 +100,11 @@ impl Podman {
             .stdout(File::create(&data).unwrap())
             .stderr(File::create(&talk).unwrap());
         let status = Process::start(&mut command).wait_at_most(PATIENCE);
+        // For others than root, a process keeps the user namespace for commands to come.
+        if let Ok(id) = fs::read_to_string(state.join("pause.pid")) {
+            let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
+            kill_process(id, Signal::KILL).unwrap();
+        }
         let [data, talk] = [data, talk].map(|path| fs::read_to_string(path).unwrap());
         status.success().then_some(data).ok_or(talk)
     }
