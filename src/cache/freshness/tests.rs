@@ -1,3 +1,5 @@
+//! Which of the things that are said holds for what.
+
 use super::*;
 
 const HOUR: Duration = Duration::from_hours(1);
