@@ -131,7 +131,7 @@ async fn a_client_on_this_machine_has_the_registry_asked_now() {
 async fn a_repository_that_is_not_there_is_remembered_for_a_while() {
     let registry = FakeRegistry::start().await;
     let proxy = TestProxy::of(&registry).await;
-    for (outcome, requests) in [(MISS, 1), ("larder; hit; detail=negative", 1)] {
+    for (outcome, requests) in [("larder; fwd=miss", 1), ("larder; hit; detail=negative", 1)] {
         let reply = proxy.get(PATH).await;
         assert_eq!(reply.status, 404);
         assert_eq!(reply.header("cache-status"), Some(outcome));
