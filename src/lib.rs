@@ -25,10 +25,12 @@
 //! fresh ([`cache::freshness`]), and the manifest's bytes in memory as well: 200. No disk, no registry, no lock that
 //! another request holds for long.
 //!
-//! **A stale tag.** The record is older than the setting says. [`cache::manifest`] asks the registry by one HEAD, however
-//! many clients want to know ([`cache::flight`]). The same digest: the record is confirmed. Another: the manifest is
-//! fetched *by that digest*, verified and kept, and then the tag moves. The registry in trouble, or slow: the old
-//! manifest goes out and says so, and asking goes on behind it.
+//! **A stale tag.** The record is older than the policy of the tag says ([`cache::freshness`]). [`cache::manifest`] asks
+//! the registry by one HEAD, however many clients want to know ([`cache::flight`]). The same digest: the record is
+//! confirmed. Another: the manifest is fetched *by that digest*, verified and kept, and then the tag moves; where it
+//! pointed stays written down ([`cache::history`]). The registry in trouble, or slow, or against it: the policy decides
+//! ([`cache::freshness::decision`]) whether the old manifest goes out, which then says so, while asking goes on behind it.
+//! Lists of tags and of referrers go the same way ([`cache::list`]).
 //!
 //! **A missing blob.** [`cache::blob`] joins the fill of that registry and digest, or begins one. The fill
 //! ([`cache::fill`]) belongs to nobody: it owns the transfer from the registry ([`upstream::BlobTransfer`] goes on after a
