@@ -104,6 +104,22 @@ async fn what_the_registry_does_not_confirm_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_registry_that_is_offline_confirms_nothing_however_fresh_the_tag_is() {
+    let (registry, _) = registry().await;
+    let larder = Larder::knowing(&registry).and("freshness = '24h'");
+    let running = larder.serve().await;
+    running.pull("org/app", "1").await;
+    let offline = larder.operate(&["upstream", UPSTREAM, "offline"]).await;
+    offline.answer();
+    let asked = registry.requests().len();
+    let talk = larder.operate(&["refresh", "org/app:1"]).await.failure(3);
+    let told = "up.test/org/app:1 was not asked for: larder is offline for its registry";
+    assert!(talk.contains(told), "{talk}");
+    assert_eq!(registry.requests().len(), asked);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn only_tags_can_be_refreshed() {
     let (registry, digest) = registry().await;
     let larder = Larder::knowing(&registry);

@@ -83,8 +83,12 @@ pub fn plan(
             Demand::Usual if is_fresh(known, policy, now) => Plan::Serve,
             Demand::Usual => Plan::Check,
         },
-        (Some(known), Reach::Offline) if is_fresh(known, policy, now) => Plan::Serve,
-        (Some(_), Reach::Offline) => Plan::ServeOffline,
+        (Some(known), Reach::Offline) => match demand {
+            // Whoever wants the registry's word has to see that it was not asked, however fresh the answer is.
+            Demand::Now => Plan::ServeOffline,
+            Demand::Usual if is_fresh(known, policy, now) => Plan::Serve,
+            Demand::Usual => Plan::ServeOffline,
+        },
     }
 }
 

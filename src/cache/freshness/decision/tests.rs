@@ -65,8 +65,8 @@ fn what_is_done_for_a_request() {
     // For each period: as usual and now, while online; as usual and now, while offline.
     for (state, name, table) in [
         (None, "unknown", ["FFLL", "FFLL", "FFLL"]),
-        (Some(known(fresh, None)), "fresh", ["SCSS", "CCOO", "SCSS"]),
-        (Some(known(stale, None)), "stale", ["CCOO", "CCOO", "SCSS"]),
+        (Some(known(fresh, None)), "fresh", ["SCSO", "CCOO", "SCSO"]),
+        (Some(known(stale, None)), "stale", ["CCOO", "CCOO", "SCSO"]),
         (
             Some(known(fresh, Some(Denial::NotFound))),
             "fresh, then not found",
@@ -90,7 +90,7 @@ fn what_is_done_for_a_request() {
         (
             Some(known(future, None)),
             "of the future",
-            ["CCOO", "CCOO", "SCSS"],
+            ["CCOO", "CCOO", "SCSO"],
         ),
     ] {
         for (freshness, expected) in periods.into_iter().zip(table) {
