@@ -157,8 +157,8 @@ impl Circuit {
         now: Instant,
     ) -> Option<Duration> {
         if let Some(rest) = &mut self.rest {
-            // Requests that were under way before it rested say nothing new.
-            if admission == Admission::Usual {
+            // Requests that were under way before it rested say nothing new, nor does one that tried out an earlier rest.
+            if admission == Admission::Usual || rest.finder != Finder::Request {
                 return None;
             }
             if about.is_some() {
@@ -201,7 +201,9 @@ impl Circuit {
 
     /// The request was given up: nothing is known, and another may find out.
     pub(super) fn given_up(&mut self, admission: Admission) {
-        if let (Some(rest), Admission::Probe) = (&mut self.rest, admission) {
+        if let (Some(rest), Admission::Probe) = (&mut self.rest, admission)
+            && rest.finder == Finder::Request
+        {
             rest.finder = Finder::NextRequest;
         }
     }
@@ -460,6 +462,25 @@ mod tests {
         circuit.failed(Admission::Probe, Some(Subject(1)), now);
         let number = circuit.entrust().unwrap();
         assert_eq!(circuit.recovers(number), Recovery::OnTrial);
+    }
+
+    #[test]
+    fn a_probe_of_one_rest_is_nothing_to_the_next_one() {
+        let (mut circuit, start, first) = opened(|_| None);
+        circuit.released(first);
+        let now = start + SECOND * 5;
+        assert_eq!(circuit.admit(now), Ok(Admission::Probe));
+        assert!(circuit.answered(), "a request of before the rest");
+        for _ in 0..5 {
+            circuit.failed(Admission::Usual, None, now);
+        }
+        let second = circuit.entrust().unwrap();
+        let wait = Duty::Wait(now + SECOND * 5);
+        circuit.given_up(Admission::Probe);
+        assert_eq!(circuit.duty(second, now), wait);
+        assert_eq!(circuit.failed(Admission::Probe, None, now), None);
+        assert_eq!(circuit.entrust(), None, "one task is enough");
+        assert_eq!(circuit.duty(second, now), wait);
     }
 
     #[test]
