@@ -237,6 +237,17 @@ impl Circuit {
         self.rest.as_mut().map(|rest| rest.again(now, limits))
     }
 
+    /// The host answered the task, and is in trouble. Some never answer a ping in another way, so a request has to find
+    /// out. Returns whether that is news.
+    pub(super) fn troubled(&mut self, number: u64) -> bool {
+        let is_its = self.entrusted(number).is_some();
+        if let Some(rest) = self.rest.as_mut().filter(|_| is_its) {
+            rest.cause = Cause::Troubled;
+            rest.finder = Finder::NextRequest;
+        }
+        is_its
+    }
+
     /// The host answered the task.
     pub(super) fn recovers(&mut self, number: u64) -> Recovery {
         match self.entrusted(number).map(|rest| rest.cause) {
@@ -430,6 +441,19 @@ mod tests {
             assert_eq!(circuit.recovers(number), recovery, "{is_about}");
             assert_eq!(circuit.is_open(), recovery == Recovery::OnTrial);
         }
+    }
+
+    #[test]
+    fn a_host_that_has_nothing_but_trouble_for_pings_is_on_trial() {
+        let (mut circuit, start, number) = opened(|_| None);
+        assert!(circuit.troubled(number));
+        assert!(!circuit.troubled(number), "the task is at its end");
+        let now = start + SECOND * 5;
+        assert_eq!(circuit.duty(number, now), Duty::Nothing);
+        assert_eq!(circuit.admit(now), Ok(Admission::Probe));
+        let rest = circuit.failed(Admission::Probe, Some(Subject(1)), now);
+        assert_eq!(rest, Some(SECOND * 10));
+        assert!(circuit.entrust().is_some());
     }
 
     #[test]

@@ -141,6 +141,14 @@ impl Host {
         }
     }
 
+    /// Takes down that the host answered the task of a rest that it is in trouble.
+    pub(super) fn troubled(&self, number: u64, failure: UpstreamError) {
+        let mut record = self.record();
+        if record.circuit.troubled(number) {
+            record.failure = Some((Arc::new(failure), self.clock.now()));
+        }
+    }
+
     /// Takes down that the host answered the task of a rest.
     pub(super) fn recovers(&self, number: u64) {
         let recovery = {

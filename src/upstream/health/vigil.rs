@@ -142,6 +142,9 @@ impl Vigil {
             let Some(wire) = wire.upgrade() else { return };
             match ask(wire, knock).await {
                 Some(Ok(())) => self.host.recovers(self.number),
+                Some(Err(failure @ UpstreamError::Unavailable { .. })) => {
+                    self.host.troubled(self.number, failure);
+                }
                 Some(Err(failure)) => self.host.silent(self.number, failure),
                 None => return,
             }

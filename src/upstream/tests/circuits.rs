@@ -149,6 +149,21 @@ async fn a_registry_that_answers_pings_is_on_trial_until_it_answers_more() {
 }
 
 #[tokio::test]
+async fn a_registry_that_never_answers_pings_well_is_not_left_alone_for_ever() {
+    let moody = moody(Reply::hang_up(), |seen| match seen.target.as_str() {
+        "/v2/" => Reply::status(500),
+        _ => Reply::ok("{}"),
+    })
+    .await;
+    let upstream = of(&moody.registry, short());
+    open(&upstream).await;
+    moody.recover();
+    until(&upstream, 0, |host| host.next_probe.is_none()).await;
+    manifest_of(&upstream, "acme/app").await.unwrap().unwrap();
+    assert_eq!(host(&upstream, 0).state, HostState::Answers);
+}
+
+#[tokio::test]
 async fn while_a_task_finds_out_nobody_else_does() {
     let moody = moody(Reply::hang_up(), well).await;
     let registry = &moody.registry;
