@@ -19,6 +19,8 @@ pub(super) struct Circuit {
     rest: Option<Rest>,
     /// How many rests it had.
     rests: u64,
+    /// How long the rest was that an answer to a task has ended, as long as no request was answered since.
+    doubted: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +113,7 @@ impl Circuit {
             failures: VecDeque::new(),
             rest: None,
             rests: 0,
+            doubted: None,
         }
     }
 
@@ -145,6 +148,7 @@ impl Circuit {
     /// The host answered. Returns whether that ends a rest.
     pub(super) fn answered(&mut self) -> bool {
         self.failures.clear();
+        self.doubted = None;
         self.rest.take().is_some()
     }
 
@@ -185,10 +189,13 @@ impl Circuit {
         let is_reached = self.failures.iter().any(|failure| failure.about.is_some());
         self.failures.clear();
         self.rests += 1;
+        // Who answers pings alone does not begin anew each time.
+        let doubted = self.doubted.take();
+        let length = doubted.map_or(self.limits.first_rest, |before| self.limits.longer(before));
         self.rest = Some(Rest {
             number: self.rests,
-            until: now + self.limits.first_rest,
-            length: self.limits.first_rest,
+            until: now + length,
+            length,
             cause: if is_reached {
                 Cause::Troubled
             } else {
@@ -196,7 +203,7 @@ impl Circuit {
             },
             finder: Finder::NextRequest,
         });
-        Some(self.limits.first_rest)
+        Some(length)
     }
 
     /// The request was given up: nothing is known, and another may find out.
@@ -250,13 +257,14 @@ impl Circuit {
 
     /// The host answered the task.
     pub(super) fn recovers(&mut self, number: u64) -> Recovery {
-        match self.entrusted(number).map(|rest| rest.cause) {
+        match self.entrusted(number).map(|rest| (rest.cause, rest.length)) {
             None => Recovery::None,
-            Some(Cause::Unreachable) => {
+            Some((Cause::Unreachable, length)) => {
                 self.answered();
+                self.doubted = Some(length);
                 Recovery::Complete
             }
-            Some(Cause::Troubled) => {
+            Some((Cause::Troubled, _)) => {
                 self.released(number);
                 Recovery::OnTrial
             }
@@ -278,10 +286,17 @@ impl Circuit {
     }
 }
 
+impl CircuitLimits {
+    /// Returns how long the rest after one of this length is.
+    fn longer(self, length: Duration) -> Duration {
+        (length * 2).min(self.longest_rest)
+    }
+}
+
 impl Rest {
     /// Begins anew, for twice as long.
     fn again(&mut self, now: Instant, limits: CircuitLimits) -> Duration {
-        self.length = (self.length * 2).min(limits.longest_rest);
+        self.length = limits.longer(self.length);
         self.until = now + self.length;
         self.length
     }
@@ -441,6 +456,23 @@ mod tests {
             assert_eq!(circuit.recovers(number), recovery, "{is_about}");
             assert_eq!(circuit.is_open(), recovery == Recovery::OnTrial);
         }
+    }
+
+    #[test]
+    fn rests_grow_when_nothing_but_pings_is_answered() {
+        let (mut circuit, now, mut number) = opened(|_| None);
+        let open = |circuit: &mut Circuit| {
+            let opened = (0..5).filter_map(|_| circuit.failed(Admission::Usual, None, now));
+            opened.last().unwrap()
+        };
+        for rest in [10, 20, 40, 60, 60] {
+            assert_eq!(circuit.recovers(number), Recovery::Complete);
+            assert_eq!(open(&mut circuit), SECOND * rest);
+            number = circuit.entrust().unwrap();
+        }
+        assert_eq!(circuit.recovers(number), Recovery::Complete);
+        circuit.answered();
+        assert_eq!(open(&mut circuit), SECOND * 5);
     }
 
     #[test]
