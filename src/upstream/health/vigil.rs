@@ -1,9 +1,11 @@
 //! A task of ours finds out when a host is back, so that no client has to.
 //!
 //! It asks for as little as shows that the host answers, shows no login, and takes no room from clients. There is one for
-//! each host that rests; it ends with the rest, with the endpoint, and when larder stops.
+//! each host that rests; it ends with the rest, with the endpoint, and when larder stops. For a host that is not the
+//! registry itself it ends after some minutes, too.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use http::{Method, Uri};
 use tokio::sync::Semaphore;
@@ -50,6 +52,9 @@ impl Vigils {
     /// How many hosts are asked beside the registry itself. A registry leads to a few; one that means harm may name any
     /// number of hosts that do not answer.
     const MAX_OTHERS: usize = 8;
+    /// How long they are asked. The registry itself is asked until it is back; it may lead to others no more, and then
+    /// they keep a place from those that it leads to.
+    const OTHERS_FOR: Duration = Duration::from_mins(10);
 
     /// Prepares the tasks of an endpoint.
     pub(in crate::upstream) fn new(endpoint: &EndpointSettings, tasks: Tasks) -> Self {
@@ -87,9 +92,15 @@ impl Vigils {
         // The request that failed last has nothing to do with what comes of it.
         let span = tracing::debug_span!(parent: None, "probe", host = %failed.site.name());
         let watching = async move {
-            let _place = place;
+            let patience = async {
+                match &place {
+                    Some(_) => tokio::time::sleep(Self::OTHERS_FOR).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = vigil.keep(wire, &knock) => {}
+                () = patience => {}
                 () = end.cancelled() => {}
                 () = stopping.cancelled() => {}
             }
@@ -165,8 +176,6 @@ impl Drop for Vigil {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use prometheus_client::metrics::gauge::Gauge;
 
     use super::super::circuit::Admission;
@@ -219,7 +228,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_registry_cannot_have_any_number_of_hosts_asked() {
         let url: EndpointUrl = "https://r.example".parse().unwrap();
         let tasks = Tasks::new();
@@ -250,6 +259,10 @@ mod tests {
         assert_eq!(asked[..Vigils::MAX_OTHERS], [true; Vigils::MAX_OTHERS]);
         assert!(!asked[Vigils::MAX_OTHERS], "the next request finds out");
         assert_eq!(resting.get(), 21);
+        tokio::time::sleep(Vigils::OTHERS_FOR + Duration::from_secs(1)).await;
+        assert_eq!(tasks.count(), 1, "the registry itself is asked on");
+        let first = hosts.first().map(|host| host.standing().next_probe);
+        assert_eq!(first, Some(None), "the next request finds out");
         for host in &hosts {
             host.uncount();
             host.uncount();
