@@ -189,16 +189,22 @@ impl Host {
 
     /// Returns what is known of it.
     pub(super) fn standing(&self) -> HostStanding {
-        let record = self.record();
-        let next_probe = record.circuit.next_probe();
+        let (state, since, failure, next_probe) = {
+            let record = self.record();
+            let next_probe = record.circuit.next_probe();
+            (
+                record.state,
+                record.since,
+                record.failure.clone(),
+                next_probe,
+            )
+        };
+        // Requests do not wait while it is written.
         HostStanding {
             host: self.site.name().clone(),
-            state: record.state,
-            since: (record.state != HostState::Unasked).then_some(record.since),
-            last_failure: record
-                .failure
-                .as_ref()
-                .map(|(failure, at)| LastFailure::of(failure, *at)),
+            state,
+            since: (state != HostState::Unasked).then_some(since),
+            last_failure: failure.map(|(failure, at)| LastFailure::of(&failure, at)),
             next_probe: next_probe.map(|until| {
                 let left = until.saturating_duration_since(Instant::now());
                 later(self.clock.now(), left)
