@@ -76,9 +76,14 @@ pub(super) fn command<T>(
     work: impl AsyncFnOnce(Client) -> Result<T, NotDone>,
 ) -> Result<T, Failure> {
     prepared(flags, surroundings, async |settings| {
-        let client = connected(&settings).await?;
-        let folder = settings.store.path;
-        let client = client.ok_or(NotDone::NoLarder { folder, instead })?;
+        let Some(client) = connected(&settings).await? else {
+            settings
+                .store
+                .look()
+                .map_err(|source| NotDone::Deaf { source })?;
+            let folder = settings.store.path;
+            return Err(NotDone::NoLarder { folder, instead }.into());
+        };
         Ok(Box::pin(work(client)).await?)
     })
 }

@@ -31,17 +31,7 @@ impl FolderLock {
         let mut file = opened.map_err(|error| StoreError::io("open the lock", &path, error))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let mut owner = String::new();
-                let told = (&mut file)
-                    .take(Self::OWNER_LIMIT)
-                    .read_to_string(&mut owner);
-                let owner = told.ok().map(|_| owner.trim());
-                return Err(StoreError::InUse {
-                    path: layout.root().to_owned(),
-                    owner: owner.filter(|id| !id.is_empty()).unwrap_or("?").to_owned(),
-                });
-            }
+            Err(Errno::WOULDBLOCK) => return Err(Self::in_use(layout, &mut file)),
             Err(error) => return Err(StoreError::io("lock", path, error.into())),
         }
         let told = file
@@ -49,6 +39,33 @@ impl FolderLock {
             .and_then(|()| writeln!(file, "{}", std::process::id()));
         told.map_err(|error| StoreError::io("write", path, error))?;
         Ok(Self { _file: file })
+    }
+
+    /// Finds out whether nobody has the folder, as far as this user may. Nothing is written. Blocking.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when somebody has it.
+    pub(super) fn look(layout: &Layout) -> Result<(), StoreError> {
+        let Ok(mut file) = File::open(layout.lock()) else {
+            return Ok(());
+        };
+        // What is got is given up at once. A larder that starts in this moment has to be started again, as with every
+        // command that works in the folder.
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(Errno::WOULDBLOCK) => Err(Self::in_use(layout, &mut file)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says who has the folder.
+    fn in_use(layout: &Layout, file: &mut File) -> StoreError {
+        let mut owner = String::new();
+        let told = file.take(Self::OWNER_LIMIT).read_to_string(&mut owner);
+        let owner = told.ok().map(|_| owner.trim());
+        StoreError::InUse {
+            path: layout.root().to_owned(),
+            owner: owner.filter(|id| !id.is_empty()).unwrap_or("?").to_owned(),
+        }
     }
 }
 
@@ -61,13 +78,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         std::fs::write(layout.lock(), "4194304000 of a process that was killed").unwrap();
+        FolderLock::look(&layout).unwrap();
         let lock = FolderLock::take(&layout).unwrap();
         let second = FolderLock::take(&layout).unwrap_err();
-        let StoreError::InUse { path, owner } = second else {
-            panic!("{second}");
-        };
-        assert_eq!(path, folder.path());
-        assert_eq!(owner, std::process::id().to_string());
+        for refused in [second, FolderLock::look(&layout).unwrap_err()] {
+            let StoreError::InUse { path, owner } = refused else {
+                panic!("{refused}");
+            };
+            assert_eq!(path, folder.path());
+            assert_eq!(owner, std::process::id().to_string());
+        }
         drop(lock);
         FolderLock::take(&layout).unwrap();
     }

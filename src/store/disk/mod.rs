@@ -38,6 +38,14 @@ impl Settings {
     pub fn socket(&self) -> PathBuf {
         Layout::new(&self.path).socket()
     }
+
+    /// Finds out whether no larder has the folder, without a change to it. Blocking, but it does not wait for one.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when one has it.
+    pub fn look(&self) -> Result<(), StoreError> {
+        FolderLock::look(&Layout::new(&self.path))
+    }
 }
 
 /// A folder in use by this process alone, until the store and all that came out of it are dropped and their tasks have

@@ -7,8 +7,8 @@ use hyper::Request;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
-use super::Larder;
 use super::running::mode_of_socket;
+use super::{Larder, UPSTREAM};
 use crate::support::{FakeRegistry, Image, noise};
 
 #[tokio::test]
@@ -42,13 +42,20 @@ async fn a_larder_without_its_socket_is_told_apart_from_none() {
     let larder = Larder::knowing(&registry);
     let running = larder.serve().await;
     std::fs::remove_file(larder.socket()).unwrap();
-    let talk = larder.operate(&["refresh", "org/app:1"]).await.failure(1);
-    assert!(talk.contains("takes no commands"), "{talk}");
-    assert!(
-        talk.contains("in use by another larder (process "),
-        "{talk}"
-    );
-    assert!(talk.contains("\nhint: "), "{talk}");
+    for command in [
+        &["refresh", "org/app:1"][..],
+        &["tags", "--history", "org/app:1"],
+        &["upstream", UPSTREAM, "offline"],
+        &["status", "--upstreams"],
+    ] {
+        let talk = larder.operate(command).await.failure(1);
+        assert!(talk.contains("takes no commands"), "{talk}");
+        assert!(
+            talk.contains("in use by another larder (process "),
+            "{talk}"
+        );
+        assert!(talk.contains("\nhint: "), "{talk}");
+    }
     running.stop().await;
 }
 
