@@ -112,6 +112,11 @@ impl Wire {
         let host = hop.site.name();
         let (payer, kind) = (message.payer.cloned(), message.kind);
         let account = message.account;
+        let about = if kind == Kind::Token {
+            Subject::of_token(&hop.url, &message.body)
+        } else {
+            Subject::of(&hop.url)
+        };
         if self.switch.mode() == Mode::Offline {
             let upstream = host.clone();
             return Err(UpstreamError::Offline { upstream });
@@ -134,7 +139,7 @@ impl Wire {
         let sent = self.exchange(hop, message).await;
         self.metrics
             .asked(kind, sent.as_ref().map(Response::status));
-        self.report(pass, hop, &sent);
+        self.report(pass, hop, about, &sent);
         let mut answer = Answer {
             response: sent?,
             hop: hop.clone(),
@@ -154,12 +159,12 @@ impl Wire {
         self: &Arc<Self>,
         pass: Pass,
         hop: &Hop,
+        about: Subject,
         sent: &Result<Response<Incoming>, UpstreamError>,
     ) {
-        let about = || Some(Subject::of(&hop.url));
         let vigil = match sent {
             Ok(response) => match trouble(hop, response.status()) {
-                Some(failure) => pass.failed(failure, about()),
+                Some(failure) => pass.failed(failure, Some(about)),
                 None => return pass.answered(),
             },
             Err(
@@ -167,7 +172,7 @@ impl Wire {
                     phase: Phase::Headers,
                     ..
                 },
-            ) => pass.failed(error.clone(), about()),
+            ) => pass.failed(error.clone(), Some(about)),
             Err(error @ (UpstreamError::Unreachable { .. } | UpstreamError::TimedOut { .. })) => {
                 pass.failed(error.clone(), None)
             }

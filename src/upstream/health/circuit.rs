@@ -41,6 +41,13 @@ impl Subject {
         url.path().hash(&mut hasher);
         Self(hasher.finish())
     }
+
+    /// Names what a request for a token asks for. All have one path: for what the token is, the query says, or the body.
+    pub(in crate::upstream) fn of_token(url: &Uri, body: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (url.path(), url.query(), body).hash(&mut hasher);
+        Self(hasher.finish())
+    }
 }
 
 /// What a request may do at a host.

@@ -210,6 +210,21 @@ async fn a_token_service_is_asked_for_nothing_in_particular() {
 }
 
 #[tokio::test]
+async fn a_token_service_that_fails_at_all_tokens_rests() {
+    let tokens = Registry::start(|_| Reply::status(503)).await;
+    let service = tokens.url();
+    let registry = Registry::start(move |_| {
+        let value = format!(r#"Bearer realm="{service}/token",service="fake""#);
+        Reply::status(401).header("WWW-Authenticate", &value)
+    })
+    .await;
+    let upstream = of(&registry, resting_for(HOUR));
+    open(&upstream).await;
+    assert_eq!(host(&upstream, 1).state, HostState::Rests);
+    assert_eq!(tokens.log().len(), FAILURES);
+}
+
+#[tokio::test]
 async fn the_tasks_end_with_their_upstream_and_when_larder_stops() {
     let registry = Registry::start(|_| Reply::hang_up()).await;
     for is_dropped in [true, false] {
