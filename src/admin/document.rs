@@ -174,7 +174,7 @@ pub struct Upstream {
 pub struct Registry {
     /// Its name.
     pub name: String,
-    /// That of the host of it that is worst.
+    /// That of the host of it that is worst, and of these the first.
     pub state: State,
     /// Since when; `None` when it was not asked yet.
     pub since: Option<Moment>,
@@ -205,7 +205,7 @@ pub enum State {
 pub struct Endpoint {
     /// Its address.
     pub url: String,
-    /// It, and those that it led to, such as its token service and its storage.
+    /// It, and those that it led to within the last hour, such as its token service and its storage.
     pub hosts: Vec<Host>,
     /// The limits that stop requests now.
     pub limits: Vec<ReachedLimit>,

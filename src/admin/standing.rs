@@ -42,7 +42,8 @@ pub(super) fn upstreams(cache: &Cache, now: Timestamp) -> Upstreams {
 fn registry(standing: UpstreamStanding, account: Account) -> Registry {
     let endpoints: Vec<Endpoint> = standing.endpoints.into_iter().map(endpoint).collect();
     let hosts = endpoints.iter().flat_map(|endpoint| &endpoint.hosts);
-    let worst = hosts.max_by_key(|host| host.state);
+    // Of several the first counts, which is the registry itself rather than those that it leads to.
+    let worst = hosts.rev().max_by_key(|host| host.state);
     let stale = account.stale.into_iter();
     let lacking = account.lacking.into_iter().map(|lacking| Lacking {
         image: lacking.image,

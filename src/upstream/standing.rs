@@ -39,7 +39,8 @@ pub struct UpstreamStanding {
 pub struct EndpointStanding {
     /// Its address.
     pub url: String,
-    /// Itself, and then the hosts that it led to: its token service, its storage. By name, and 64 of them at most.
+    /// Itself, and then the hosts that it led to within the last hour: its token service, its storage. By name, and 64 of
+    /// them at most.
     pub hosts: Vec<HostStanding>,
     /// The limits that stop requests now.
     pub limits: Vec<ReachedLimit>,

@@ -31,6 +31,8 @@ struct Record {
     since: Timestamp,
     /// How it failed last, and when.
     failure: Option<(Arc<UpstreamError>, Timestamp)>,
+    /// When somebody wanted something of it last.
+    asked: Timestamp,
     /// Whether the gauge has it among those that rest.
     is_counted: bool,
 }
@@ -38,11 +40,13 @@ struct Record {
 impl Host {
     /// Starts with a host that nobody asked for anything yet.
     pub(super) fn new(site: Site, limits: CircuitLimits, resting: Gauge, clock: Clock) -> Self {
+        let now = clock.now();
         let record = Record {
             circuit: Circuit::new(limits),
             state: HostState::Unasked,
-            since: clock.now(),
+            since: now,
             failure: None,
+            asked: now,
             is_counted: false,
         };
         Self {
@@ -56,6 +60,7 @@ impl Host {
     /// Lets a request through, or says for how long the host is left alone, and why.
     pub(super) fn admit(&self) -> Result<Admission, Resting> {
         let mut record = self.record();
+        record.asked = self.clock.now();
         let admitted = record.circuit.admit(Instant::now());
         admitted.map_err(|left| Resting {
             left,
@@ -185,6 +190,11 @@ impl Host {
         if !std::mem::replace(&mut self.record().is_counted, true) {
             self.resting.inc();
         }
+    }
+
+    /// Returns when somebody wanted something of it last.
+    pub(super) fn asked(&self) -> Timestamp {
+        self.record().asked
     }
 
     /// Returns what is known of it.

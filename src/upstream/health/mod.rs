@@ -79,6 +79,9 @@ pub(super) struct Pass {
 impl Health {
     /// How many hosts are remembered: an endpoint leads to a few.
     const MAX_HOSTS: u64 = 64;
+    /// How long those are told of that it leads to, after the last request: what became of one that it leads to no more
+    /// says nothing of the registry.
+    const OTHERS_FOR: Duration = Duration::from_hours(1);
 
     /// Starts with all hosts well. The gauge counts those that rest.
     pub(super) fn new(limits: CircuitLimits, resting: Gauge, clock: Clock) -> Self {
@@ -109,13 +112,16 @@ impl Health {
         })
     }
 
-    /// Returns what is known of the hosts: of this one first, and then of the others by name.
+    /// Returns what is known of the hosts: of this one first, and then of the others that were asked lately, by name.
     pub(super) fn standings(&self, own: &Site) -> Vec<HostStanding> {
         let mut standings = vec![match self.hosts.get(own) {
             Some(host) => host.standing(),
             None => HostStanding::unasked(own.name()),
         }];
-        let hosts = self.hosts.iter().filter(|(site, _)| **site != *own);
+        let now = self.clock.now();
+        let hosts = self.hosts.iter().filter(|(site, host)| {
+            **site != *own && now.since(host.asked()) < Self::OTHERS_FOR
+        });
         let mut others: Vec<_> = hosts.map(|(_, host)| host.standing()).collect();
         others.sort_by(|one, other| one.host.cmp(&other.host));
         standings.extend(others);

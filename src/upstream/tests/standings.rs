@@ -148,6 +148,33 @@ async fn a_host_answers_fails_and_rests() {
 }
 
 #[tokio::test]
+async fn a_host_that_the_registry_leads_to_no_more_is_told_no_more() {
+    let storage = Registry::start(|_| Reply::status(503)).await;
+    let place = storage.url();
+    let count = Counter::default();
+    let registry = Registry::start(move |_| match count.next() {
+        0 => Reply::status(307).header("Location", &format!("{place}/x")),
+        _ => Reply::ok("{}"),
+    })
+    .await;
+    let limits = Limits {
+        retry: Schedule::once(),
+        ..quick()
+    };
+    let (upstreams, clock) = upstreams(&[("up.test", &[registry.url()])], limits);
+    let upstream = upstreams.get(&"up.test".parse().unwrap()).unwrap();
+    manifest_of(&upstream, "a/a").await.unwrap_err();
+    manifest_of(&upstream, "a/b").await.unwrap().unwrap();
+    let host_states = || {
+        let hosts = upstream.standing().endpoints.remove(0).hosts;
+        hosts.iter().map(|host| host.state).collect::<Vec<_>>()
+    };
+    assert_eq!(host_states(), [HostState::Answers, HostState::Fails]);
+    clock.advance(HOUR);
+    assert_eq!(host_states(), [HostState::Answers]);
+}
+
+#[tokio::test]
 async fn limits_and_quotas_are_told_as_the_registry_said() {
     let registry = Registry::start(|_| {
         Reply::status(429)
