@@ -144,11 +144,13 @@ where
         }
     }
 
-    /// Finds a list, by asking the registry with `fetch` where that has to be.
+    /// Finds a list, by asking the registry with `fetch` where that has to be. `instead` finds out whether something else
+    /// can go out where none is here: then nobody waits longer than for the check of one that is.
     pub(super) async fn find<F>(
         &self,
         wanted: Wanted<'_>,
         fetch: impl FnOnce() -> F + Send + 'static,
+        instead: impl Future<Output = bool> + Send,
     ) -> Result<Found<T>, Lack>
     where
         F: Future<Output = Result<Given<T>, CacheError>> + Send + 'static,
@@ -175,7 +177,16 @@ where
                 Err(Lack::Offline(error.into()))
             }
             (None, Plan::Serve | Plan::ServeOffline | Plan::Check | Plan::Fetch) => {
-                match within(self.ask(wanted, None, fetch)).await {
+                let asking = self.ask(wanted, None, fetch);
+                let has_other = wanted.demand == Demand::Usual
+                    && without(wanted.view, &policy, &CacheError::TooSlow, now).is_some()
+                    && instead.await;
+                let asked = if has_other {
+                    self.briefly(wanted.key, &policy, asking).await
+                } else {
+                    within(asking).await
+                };
+                match asked {
                     Ok((kept, Role::Began)) => Ok(Found::Current(kept, CacheOutcome::Miss)),
                     Ok((kept, Role::Joined)) => Ok(Found::Current(kept, CacheOutcome::Joined)),
                     Err(error) => Err(Lack::Nothing(error)),
@@ -201,13 +212,7 @@ where
             }
         };
         let asked = match (wanted.demand, outlives(&CacheError::TooSlow)) {
-            (Demand::Usual, Some(_)) => {
-                // Who comes when the registry has been asked for a while already waits for the rest.
-                let asked_for = self.asks.elapsed(wanted.key);
-                timeout(policy.answer_within.saturating_sub(asked_for), asking)
-                    .await
-                    .unwrap_or(Err(CacheError::TooSlow))
-            }
+            (Demand::Usual, Some(_)) => self.briefly(wanted.key, policy, asking).await,
             (Demand::Usual | Demand::Now, _) => within(asking).await,
         };
         let failure = match asked {
@@ -226,6 +231,20 @@ where
         );
         let age = self.backing.clock.now().since(kept.confirmed);
         Ok(Found::Old(kept, CacheOutcome::Stale(reason), age))
+    }
+
+    /// Waits for the registry as long as somebody does who can be answered without it. Who comes when it has been asked for
+    /// a while already waits for the rest.
+    async fn briefly<A>(
+        &self,
+        key: &RecordKey,
+        policy: &Policy,
+        asking: impl Future<Output = Result<A, CacheError>>,
+    ) -> Result<A, CacheError> {
+        let asked_for = self.asks.elapsed(key);
+        timeout(policy.answer_within.saturating_sub(asked_for), asking)
+            .await
+            .unwrap_or(Err(CacheError::TooSlow))
     }
 
     /// Asks the registry for a list, once for all who want it now. `seen` is when the one that is here was confirmed.

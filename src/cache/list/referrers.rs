@@ -75,7 +75,8 @@ impl ReferrerLists {
         };
         let (backing, asked, digest) = (self.backing.clone(), view.clone(), *subject);
         let fetch = move || fetch(backing, asked, digest);
-        let (kept, outcome, age) = match self.lists.find(wanted, fetch).await? {
+        let nothing = std::future::ready(false);
+        let (kept, outcome, age) = match self.lists.find(wanted, fetch, nothing).await? {
             Found::Current(kept, outcome) => (kept, outcome, None),
             Found::Old(kept, outcome, age) => (kept, outcome, Some(age)),
         };

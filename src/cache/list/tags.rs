@@ -80,7 +80,11 @@ impl TagLists {
         };
         let (backing, asked) = (self.backing.clone(), view.clone());
         let fetch = move || fetch(backing, asked);
-        match self.lists.find(wanted, fetch).await {
+        let any_known = async {
+            let mut keys = self.backing.records.list(&view.tags_prefix(), None);
+            matches!(keys.next().await, Some(Ok(_)))
+        };
+        match self.lists.find(wanted, fetch, any_known).await {
             Ok(Found::Current(kept, outcome)) => Ok(TagsAnswer {
                 tags: kept.list.0.clone(),
                 outcome,

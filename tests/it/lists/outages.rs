@@ -102,6 +102,25 @@ async fn asking_goes_on_behind_an_answer_that_was_given() {
 }
 
 #[tokio::test]
+async fn without_a_list_nobody_waits_for_it_who_can_have_the_tags_that_are_here() {
+    let registry = FakeRegistry::start().await;
+    push(&registry, "app", &["1", "2"]);
+    let proxy = TestProxy::builder().upstream("up.test", &registry);
+    let proxy = proxy.contract(|keys| keys.answer_within = Some(Duration::ZERO));
+    let proxy = proxy.start().await;
+    pull(&proxy, "1").await;
+    let gate = registry.inject(Fault::on(Kind::Tags).stall_before_headers());
+    for _ in 0..2 {
+        assert_eq!(tags(&proxy, PATH).await, (vec!["1".into()], SLOW.into()));
+    }
+    gate.open();
+    let asked = async { while tags(&proxy, PATH).await.1 != HIT {} };
+    crate::support::within("the list", asked).await;
+    assert_eq!(tags(&proxy, PATH).await.0, ["1", "2"]);
+    assert_eq!(registry.count(Kind::Tags), 1);
+}
+
+#[tokio::test]
 async fn without_a_list_the_tags_that_are_here_are_one() {
     for (name, fault, status, expected) in [
         ("stopped", None, 502, UNREACHABLE),
