@@ -275,7 +275,7 @@ impl Index {
             has_more: false,
         };
         for referrer in referrers {
-            let entry = json(referrer.descriptor());
+            let entry = referrer.descriptor();
             if index.count > 0 && index.text.len() + entry.len() + END.len() >= REFERRERS_SIZE {
                 index.has_more = true;
                 break;
@@ -283,7 +283,7 @@ impl Index {
             if index.count > 0 {
                 index.text.push(b',');
             }
-            index.text.extend_from_slice(&entry);
+            index.text.extend_from_slice(entry.as_bytes());
             index.count += 1;
         }
         index

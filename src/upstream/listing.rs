@@ -8,7 +8,6 @@ use bytes::{Bytes, BytesMut};
 use http::header::LINK;
 use http::{StatusCode, Uri};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::answer::Answer;
 use super::endpoint::Endpoint;
@@ -17,6 +16,7 @@ use super::redirect;
 use super::refusal;
 use super::request::{AsWhom, Ask, Sought};
 use super::resume::BlobTransfer;
+use super::sifted::Sifted;
 use crate::oci::{
     Digest, MediaType, Referrer, RepositoryName, Tag, UpstreamName, Verifier, next_page,
 };
@@ -27,6 +27,9 @@ const MAX_PAGES: usize = 10_000;
 const MAX_REFERRERS_PAGES: usize = 100;
 /// The largest page of tags: ten times what a thousand of the longest need, since some registries do not do pages.
 const MAX_PAGE_SIZE: usize = 8 << 20;
+/// The most bytes of all pages of tags together, whatever is in them: eight times the most that their tags may have, since
+/// some registries say more of a repository than its tags (GCR). Nobody is followed for ever.
+const MAX_TAGS_PAGES_SIZE: usize = 8 * MAX_PAGE_SIZE;
 /// The most bytes of referrers, all pages together: as much as an index may have.
 const MAX_REFERRERS_SIZE: usize = 8 << 20;
 /// The longest query of a next page. Registries put a tag there, or a token of some hundred bytes.
@@ -54,6 +57,8 @@ pub struct Cursor {
     query: Arc<str>,
     /// How many pages come before.
     pages: usize,
+    /// How many bytes these had.
+    size: usize,
 }
 
 impl Cursor {
@@ -71,6 +76,7 @@ pub(super) async fn tags(
 ) -> Result<Option<TagsPage>, UpstreamError> {
     let repository = sought.repository;
     let (query, pages) = after.map_or((FIRST_PAGE, 1), |cursor| (&*cursor.query, cursor.pages + 1));
+    let before = after.map_or(0, |cursor| cursor.size);
     let ask = Ask::list(repository, TAGS, query, "application/json").by(sought.as_whom);
     let answer = endpoint.request(&ask).await?;
     match answer.status() {
@@ -97,6 +103,14 @@ pub(super) async fn tags(
         return Err(UpstreamError::protocol(&host, fault));
     }
     let body = answer.into_body().collect("tags", MAX_PAGE_SIZE).await?;
+    let size = before + body.len();
+    if size > MAX_TAGS_PAGES_SIZE {
+        return Err(UpstreamError::TooLarge {
+            host,
+            what: "tags",
+            limit_bytes: MAX_TAGS_PAGES_SIZE as u64,
+        });
+    }
     let tags = read_tags(&body, repository).map_err(|_| {
         UpstreamError::protocol(&host, "answered something else than a list of tags")
     })?;
@@ -104,6 +118,7 @@ pub(super) async fn tags(
         endpoint: endpoint.clone(),
         query,
         pages,
+        size,
     });
     Ok(Some(TagsPage { tags, next }))
 }
@@ -127,26 +142,21 @@ pub(super) async fn any_tag(
 #[derive(Deserialize)]
 struct TagsDocument {
     /// Null where a repository has none (Nexus).
-    tags: Option<Vec<Value>>,
+    tags: Option<Sifted<Tag>>,
 }
 
 /// Reads a page of tags, without the nulls (Nexus) and digests (Artifactory) among them.
 fn read_tags(body: &[u8], repository: &RepositoryName) -> Result<Vec<Tag>, serde_json::Error> {
     let document: TagsDocument = serde_json::from_slice(body)?;
-    let listed = document.tags.unwrap_or_default();
-    let count = listed.len();
-    let tags: Vec<Tag> = listed
-        .iter()
-        .filter_map(|entry| entry.as_str()?.parse().ok())
-        .collect();
-    if tags.len() < count {
+    let Sifted { kept, passed } = document.tags.unwrap_or_default();
+    if passed > 0 {
         tracing::debug!(
             repository.name = %repository,
-            entries = count - tags.len(),
+            entries = passed,
             "passed over what is no tag"
         );
     }
-    Ok(tags)
+    Ok(kept)
 }
 
 /// Asks one endpoint for all that refers to a manifest. `None` when it does not know, or does not have the question, now or
@@ -229,15 +239,13 @@ struct Kind {
 
 #[derive(Deserialize)]
 struct ReferrersDocument {
-    manifests: Option<Vec<Value>>,
+    manifests: Option<Sifted<Referrer>>,
 }
 
 /// Reads an index of referrers, without the entries that make no sense. `None` when it is no index.
 fn read_referrers(body: &[u8]) -> Option<Vec<Referrer>> {
     let document: ReferrersDocument = serde_json::from_slice(body).ok()?;
-    let entries = document.manifests?.into_iter();
-    let read = |entry| serde_json::from_value(entry).ok();
-    Some(entries.filter_map(read).collect())
+    Some(document.manifests?.kept)
 }
 
 /// A list that a page is of.

@@ -41,6 +41,7 @@ mod refusal;
 mod request;
 mod resolve;
 mod scheme;
+mod sifted;
 mod transport;
 mod trust;
 mod wire;

@@ -298,6 +298,20 @@ async fn referrers_have_an_end() {
 }
 
 #[tokio::test]
+async fn tags_have_an_end_whatever_is_in_their_pages() {
+    let count = Counter::default();
+    let registry = Registry::start(move |_| {
+        let nothing = " ".repeat(6 << 20);
+        let next = format!("<?next={}>; rel=next", count.next());
+        Reply::ok(format!(r#"{{"tags":[]}}{nothing}"#)).header("Link", &next)
+    })
+    .await;
+    let error = tags(&upstream(&[registry.url()])).await.unwrap_err();
+    assert!(matches!(error, UpstreamError::TooLarge { .. }), "{error:?}");
+    assert_eq!(registry.seen().len(), 11);
+}
+
+#[tokio::test]
 async fn small_blobs_are_verified_and_small() {
     let wrong = digest(b"other");
     let registry = Registry::start(|seen| {
