@@ -113,3 +113,37 @@ fn quota(told: ToldQuota) -> Quota {
 fn login(identity: Option<&LoginIdentity>) -> Option<String> {
     identity.map(|identity| identity.as_str().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_host_speaks_for_its_registry_and_of_equals_the_first() {
+        let host = |state, since| HostStanding {
+            host: "h.example".into(),
+            state,
+            since: Some(Timestamp::from_millis(since)),
+            last_failure: None,
+            next_probe: None,
+        };
+        let answers = host(HostState::Answers, 1_000);
+        let since = |other| {
+            let standing = UpstreamStanding {
+                name: "r.example".parse().unwrap(),
+                endpoints: vec![EndpointStanding {
+                    url: "https://r.example".into(),
+                    hosts: vec![answers.clone(), other],
+                    limits: Vec::new(),
+                    quotas: Vec::new(),
+                }],
+            };
+            let told = registry(standing, Account::default());
+            (told.state, told.since.unwrap().0.as_millis())
+        };
+        let newer = host(HostState::Answers, 2_000);
+        assert_eq!(since(newer), (State::Answers, 1_000));
+        let worse = host(HostState::Fails, 3_000);
+        assert_eq!(since(worse), (State::Fails, 3_000));
+    }
+}

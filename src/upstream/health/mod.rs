@@ -119,9 +119,10 @@ impl Health {
             None => HostStanding::unasked(own.name()),
         }];
         let now = self.clock.now();
-        let hosts = self.hosts.iter().filter(|(site, host)| {
-            **site != *own && now.since(host.asked()) < Self::OTHERS_FOR
-        });
+        let hosts = self
+            .hosts
+            .iter()
+            .filter(|(site, host)| **site != *own && now.since(host.asked()) < Self::OTHERS_FOR);
         let mut others: Vec<_> = hosts.map(|(_, host)| host.standing()).collect();
         others.sort_by(|one, other| one.host.cmp(&other.host));
         standings.extend(others);
