@@ -27,7 +27,7 @@ pub(super) enum NotDone {
     #[error("the cache folder {} belongs to the user {owner}", folder.display())]
     NotOurs { folder: PathBuf, owner: u32 },
     /// There is no folder.
-    #[error("there is no cache folder {}: nothing was pulled yet", folder.display())]
+    #[error("there is no cache in {}: nothing was pulled yet", folder.display())]
     NoFolder { folder: PathBuf },
     /// larder has not seen the tag.
     #[error("nothing is known of {image}: nobody pulled it through larder yet")]

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,7 +14,7 @@ use crate::admin::document::{History, Refreshed};
 use crate::admin::{Client, ClientError, Operations};
 use crate::config::{self, Flags, Settings, Surroundings};
 use crate::runtime::Tasks;
-use crate::store::StoreError;
+use crate::store::{StoreError, disk};
 use crate::telemetry::log::{self, LogLevel};
 
 /// How long what is written behind an answer may take.
@@ -99,7 +98,7 @@ pub(super) fn operate<T>(
         if let Some(client) = connected(&settings).await? {
             return Ok(Box::pin(work(Operator::Running(client))).await?);
         }
-        usable(&settings.store.path, alone)?;
+        usable(&settings.store, alone)?;
         let tasks = Tasks::new();
         let foundation = Foundation::lay(&settings, &tasks).await.map_err(occupied)?;
         let operations = Box::new(foundation.operations());
@@ -134,16 +133,22 @@ async fn connected(settings: &Settings) -> Result<Option<Client>, NotDone> {
 }
 
 /// Finds out whether this process may work in the folder.
-fn usable(folder: &Path, alone: Alone) -> Result<(), NotDone> {
+fn usable(store: &disk::Settings, alone: Alone) -> Result<(), NotDone> {
+    let folder = &store.path;
     let own = rustix::process::geteuid();
     match (std::fs::metadata(folder), alone) {
         // Root may write everywhere, and a larder that is not root could not read what it wrote.
         (Ok(found), _) if own.is_root() && found.uid() != own.as_raw() => Err(NotDone::NotOurs {
-            folder: folder.to_owned(),
+            folder: folder.clone(),
             owner: found.uid(),
         }),
+        // Somebody else's files are no place for ours.
+        (Ok(_), Alone::Look) if !store.is_used() => {
+            let folder = folder.clone();
+            Err(NotDone::NoFolder { folder })
+        }
         (Err(error), Alone::Look) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = folder.to_owned();
+            let folder = folder.clone();
             Err(NotDone::NoFolder { folder })
         }
         // What else is wrong with it, the store says.

@@ -39,6 +39,11 @@ impl Settings {
         Layout::new(&self.path).socket()
     }
 
+    /// Returns whether a larder ever had the folder.
+    pub fn is_used(&self) -> bool {
+        Layout::new(&self.path).lock().exists()
+    }
+
     /// Finds out whether no larder has the folder, without a change to it. Blocking, but it does not wait for one.
     ///
     /// # Errors

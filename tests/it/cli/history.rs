@@ -83,6 +83,20 @@ async fn what_nobody_pulled_has_no_history() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_no_cache_is_left_as_it_is() {
+    let registry = FakeRegistry::start().await;
+    let larder = Larder::knowing(&registry);
+    let socket = larder.socket();
+    let folder = socket.parent().unwrap();
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("notes"), "mine").unwrap();
+    let talk = larder.operate(&HISTORY).await.failure(5);
+    assert!(talk.contains("there is no cache in"), "{talk}");
+    let left: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
 async fn a_history_is_not_limited() {
     let registry = FakeRegistry::start().await;
     let larder = Larder::knowing(&registry);
