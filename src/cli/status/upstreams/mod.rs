@@ -90,6 +90,11 @@ fn row(upstream: &Upstream, registry: &Registry, now: Moment) -> Vec<String> {
     let probe = hosts(registry).filter_map(|host| host.next_probe).min();
     let probe = probe.filter(|_| upstream.mode == Mode::Online);
     let unsaid = || UNSAID.to_owned();
+    let unprobed = if upstream.mode == Mode::Online && registry.state == State::Rests {
+        "with the next request".to_owned()
+    } else {
+        unsaid()
+    };
     vec![
         registry.name.clone(),
         state.to_owned(),
@@ -97,7 +102,7 @@ fn row(upstream: &Upstream, registry: &Registry, now: Moment) -> Vec<String> {
         registry.stale.values().sum::<u64>().to_string(),
         registry.lacking.len().to_string(),
         quota.unwrap_or_else(unsaid),
-        probe.map_or_else(unsaid, |probe| until(probe, now)),
+        probe.map_or(unprobed, |probe| until(probe, now)),
     ]
 }
 

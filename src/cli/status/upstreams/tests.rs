@@ -93,6 +93,17 @@ fn those_in_trouble_are_told_in_full_and_those_not_asked_in_one_line() {
 }
 
 #[test]
+fn who_finds_out_whether_a_registry_is_back_is_said() {
+    let mut place = host("rests", None);
+    place["next_probe"] = Value::Null;
+    let hub = registry("docker.io", "rests", &place);
+    for (mode, is_said) in [("online", true), ("offline", false)] {
+        let text = shown(&[upstream("docker.io", mode, std::slice::from_ref(&hub))]);
+        assert_eq!(text.contains("with the next request"), is_said, "{text}");
+    }
+}
+
+#[test]
 fn when_nothing_was_asked_there_is_one_line() {
     let quiet = registry("quay.io", "unasked", &host("unasked", None));
     let text = shown(&[upstream("quay.io", "online", &[quiet])]);
