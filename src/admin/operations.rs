@@ -13,7 +13,7 @@ use crate::addressing::{
 };
 use crate::answer::{CacheOutcome, StaleReason};
 use crate::cache::tag::TagHistory;
-use crate::cache::{Cache, Demand};
+use crate::cache::{Cache, CacheError, Demand};
 use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamPattern, VariantClass};
 use crate::runtime::Clock;
 use crate::upstream::Mode;
@@ -175,7 +175,12 @@ impl Operations {
             .manifests
             .head(grant, &reference, &accept, Demand::Now);
         let answer = Box::pin(asking).await.map_err(|error| {
-            OperationError::of_cache(&error, &format!("{image} could not be asked for"))
+            let what = if matches!(error, CacheError::ManifestUnknown(_)) {
+                image.clone()
+            } else {
+                format!("{image} could not be asked for")
+            };
+            OperationError::of_cache(&error, &what)
         })?;
         match answer.outcome {
             CacheOutcome::Stale(reason) => Err(unconfirmed(&image, reason)),

@@ -94,7 +94,8 @@ async fn what_the_registry_does_not_confirm_is_a_failure() {
     }
     registry.repository("org/app").remove_tag("1");
     let talk = larder.operate(&["refresh", "org/app:1"]).await.failure(5);
-    assert!(talk.contains("the registry has no such manifest"), "{talk}");
+    let told = "error: up.test/org/app:1: the registry has no such manifest\n";
+    assert!(talk.contains(told), "{talk}");
     assert!(talk.contains("\nhint: `larder inspect`"), "{talk}");
     let offline = larder.operate(&["upstream", UPSTREAM, "offline"]).await;
     offline.answer();
