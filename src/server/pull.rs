@@ -50,7 +50,11 @@ pub async fn manifest(
     })?;
     subject.outcome = Some(answer.outcome);
     if conditions.has_it(&answer.head.digest) {
-        return Ok(respond::not_modified(&answer.head.digest, answer.outcome));
+        return Ok(respond::not_modified(
+            &answer.head.digest,
+            answer.outcome,
+            answer.age,
+        ));
     }
     Ok(respond::manifest(answer))
 }
@@ -83,7 +87,7 @@ pub async fn blob(
     })?;
     subject.outcome = Some(answer.outcome);
     if has_it {
-        return Ok(respond::not_modified(digest, answer.outcome));
+        return Ok(respond::not_modified(digest, answer.outcome, None));
     }
     if answer.range.is_none() && answer.size.is_none() && !conditions.sees_a_cut() {
         return Err(RequestError::SizeUnknown(*digest));

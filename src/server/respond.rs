@@ -112,11 +112,13 @@ pub fn blob(answer: BlobAnswer, reads: &Arc<Reads>) -> Response<ResponseBody> {
 }
 
 /// Answers that the client has this content already.
-pub fn not_modified(digest: &Digest, outcome: CacheOutcome) -> Response<ResponseBody> {
-    finish(
-        identified(base(StatusCode::NOT_MODIFIED), digest, outcome),
-        ResponseBody::empty(),
-    )
+pub fn not_modified(
+    digest: &Digest,
+    outcome: CacheOutcome,
+    age: Option<Duration>,
+) -> Response<ResponseBody> {
+    let builder = identified(base(StatusCode::NOT_MODIFIED), digest, outcome);
+    finish(aged(builder, outcome, age), ResponseBody::empty())
 }
 
 /// Answers with an error.

@@ -142,3 +142,20 @@ async fn a_client_that_reads_no_index_gets_its_image_while_nobody_can_be_asked()
     assert_eq!(old.header("cache-status"), outcome);
     assert_eq!(old.body().await, child);
 }
+
+#[tokio::test]
+async fn a_client_that_has_it_already_is_told_how_old_that_is() {
+    let registry = FakeRegistry::start().await;
+    let image = push(&registry, "1", 1);
+    let proxy = TestProxy::of(&registry).await;
+    proxy.get(TAG).await.body().await;
+    registry.stop().await;
+    proxy.advance(STALE);
+    let etag = format!("\"{}\"", image.digest);
+    let client = proxy.client();
+    let reply = client.get(TAG).header("if-none-match", &etag).send().await;
+    assert_eq!(reply.status, 304);
+    let seconds = STALE.as_secs().to_string();
+    assert_eq!(reply.header("age"), Some(seconds.as_str()));
+    assert!(reply.header("warning").is_some());
+}
