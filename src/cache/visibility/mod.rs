@@ -165,7 +165,10 @@ impl Visibilities {
                 Ok(verdict)
             }
             Step::Ask => {
-                let patience = finding.last().map_or(ASK_WITHIN, |_| ASK_AGAIN_WITHIN);
+                // Who comes when the registry has been asked for a while already waits for the rest.
+                let asked_for = self.asks.elapsed(&(view.clone(), None));
+                let again = ASK_AGAIN_WITHIN.saturating_sub(asked_for);
+                let patience = finding.last().map_or(ASK_WITHIN, |_| again);
                 let asked = timeout(patience, self.asked(upstream, view, &thing, reach));
                 let answer = asked.await.unwrap_or(Err(CacheError::TooSlow));
                 conclude(answer, &finding, reach, now)

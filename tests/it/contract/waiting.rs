@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{STALE, TAG, outcome, push};
-use crate::support::{FakeRegistry, Fault, Kind, TestProxy};
+use crate::support::{FakeRegistry, Fault, Kind, TestProxy, within};
 
 #[tokio::test]
 async fn the_check_goes_on_behind_an_old_answer() {
@@ -78,4 +78,31 @@ async fn a_registry_that_is_slow_for_longer_than_an_old_answer_lasts_is_waited_f
     };
     let (found, ()) = tokio::join!(outcome(&proxy, TAG), open);
     assert_eq!(found, (200, "hit; fwd=stale; fwd-status=200".into()));
+}
+
+#[tokio::test]
+async fn who_asks_while_a_registry_is_being_asked_who_may_look_does_not_begin_to_wait_anew() {
+    let registry = FakeRegistry::builder()
+        .bearer()
+        .user("acme", "word")
+        .start()
+        .await;
+    let image = push(&registry, "1", 1);
+    let proxy = TestProxy::builder()
+        .upstream("up.test", &registry)
+        .login("acme", "word")
+        .limits(|limits| limits.headers = Duration::from_hours(1))
+        .contract(|keys| keys.answer_within = Some(Duration::ZERO));
+    let proxy = proxy.start().await;
+    proxy.get(TAG).await.body().await;
+    // That it is public was said so long ago that it is asked for first.
+    proxy.advance(Duration::from_hours(49));
+    registry.inject(Fault::everywhere().stall_before_headers());
+    // As many that it would take too long if each one waited for as long as the first.
+    within("all answers", async {
+        for _ in 0..10 {
+            assert_eq!(proxy.get(TAG).await.body().await, image.bytes);
+        }
+    })
+    .await;
 }
