@@ -44,7 +44,14 @@ impl Manifests {
         match (plan, record) {
             (Plan::Serve, Some(record)) => {
                 let hit = CacheOutcome::Hit;
-                self.pointed_at(name, &record, want, hit).await
+                match self.pointed_at(name, &record, want, hit).await {
+                    // Only its head came, and the manifest is gone since: where the tag points now, the tag tells.
+                    Err(CacheError::ManifestUnknown(_)) => {
+                        let asking = (want, demand);
+                        self.checked_tag(name, &record, &policy, asking).await
+                    }
+                    answer => answer,
+                }
             }
             (Plan::ServeOffline, Some(record)) => {
                 let found = self.pointed_at(name, &record, want, CacheOutcome::Offline);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use larder::cache::freshness::{Freshness, Keys};
 
-use super::{STALE, outcome, push};
+use super::{STALE, TAG, outcome, push};
 use crate::support::{FakeRegistry, TestProxy};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -98,4 +98,21 @@ async fn the_first_rule_that_fits_a_tag_counts() {
         assert_eq!(registry.lines(), ["HEAD app/manifests/moving"]);
         proxy = proxy.restart().await;
     }
+}
+
+#[tokio::test]
+async fn a_tag_of_which_only_the_head_came_is_asked_for_again_when_its_manifest_is_gone() {
+    let registry = FakeRegistry::start().await;
+    let old = push(&registry, "1", 1);
+    let proxy = TestProxy::builder()
+        .upstream("up.test", &registry)
+        .freshness(Freshness::Immutable);
+    let proxy = proxy.start().await;
+    assert_eq!(proxy.head(TAG).await.status, 200);
+    let new = push(&registry, "1", 2);
+    registry.repository("app").remove_manifest(&old.digest);
+    let reply = proxy.get(TAG).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.body().await, new.bytes);
+    assert_eq!(outcome(&proxy, TAG).await, (200, "hit".into()));
 }
