@@ -62,8 +62,19 @@ impl TagRecord {
     pub fn confirmed(&self, now: Timestamp) -> Self {
         Self {
             confirmed: now,
+            since: self.first_seen(),
             denial: None,
             ..self.clone()
+        }
+    }
+
+    /// Returns since when it points there, as far as it was seen.
+    fn first_seen(&self) -> Timestamp {
+        // A record of before there were histories does not say.
+        if self.since == Timestamp::default() {
+            self.confirmed
+        } else {
+            self.since
         }
     }
 
@@ -82,12 +93,7 @@ impl TagRecord {
     pub fn as_move(&self) -> Move {
         Move {
             digest: self.digest,
-            // A record of before there were histories does not say.
-            first_seen: if self.since == Timestamp::default() {
-                self.confirmed
-            } else {
-                self.since
-            },
+            first_seen: self.first_seen(),
             last_seen: self.confirmed,
         }
     }
@@ -170,7 +176,7 @@ impl Tags {
             class: name.class,
             visibility: name.view.visibility(),
             moves,
-            is_present: present.is_some(),
+            is_present: present.is_some_and(|present| present.denial != Some(Denial::NotFound)),
         }))
     }
 
@@ -192,10 +198,25 @@ impl Tags {
         }
     }
 
-    /// Remembers that a tag points elsewhere now, and where it pointed before.
-    pub async fn moved(&self, name: &TagName, before: &TagRecord, now: TagRecord) {
-        self.ended(name, before).await;
-        self.remember(name, now).await;
+    /// Remembers where a tag points now, and where it pointed before if that was elsewhere. What is known at this moment
+    /// counts: several requests may have found the same.
+    pub async fn seen(&self, name: &TagName, now: TagRecord) {
+        let before = match self.find(name).await {
+            Ok(before) => before,
+            Err(error) => {
+                tracing::warn!(repository.name = %name.view, tag = %name.tag, error = with_causes(&error), "could not find out where a tag pointed");
+                None
+            }
+        };
+        let since = match before {
+            Some(before) if before.digest == now.digest => before.first_seen(),
+            Some(before) => {
+                self.ended(name, &before).await;
+                now.confirmed
+            }
+            None => now.confirmed,
+        };
+        self.remember(name, TagRecord { since, ..now }).await;
     }
 
     /// Forgets a tag, which the registry no longer has, but not where it pointed.
@@ -302,5 +323,18 @@ mod tests {
         ] {
             assert_eq!(failure_of(&error), failure, "{error}");
         }
+    }
+
+    #[test]
+    fn a_record_of_before_there_were_histories_knows_when_it_was_confirmed_first() {
+        let json = format!(
+            r#"{{"digest":"sha256:{}","media_type":"{}","size":1,"confirmed":1000}}"#,
+            "0".repeat(64),
+            MediaType::OCI_MANIFEST
+        );
+        let old: TagRecord = serde_json::from_str(&json).unwrap();
+        let at = Timestamp::from_millis;
+        let seen = old.confirmed(at(2_000)).confirmed(at(3_000)).as_move();
+        assert_eq!((seen.first_seen, seen.last_seen), (at(1_000), at(3_000)));
     }
 }

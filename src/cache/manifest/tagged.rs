@@ -111,8 +111,8 @@ impl Manifests {
         let work = move || async move {
             let found = first(&backing, &fetcher, &tags, &asked, want).await?;
             if found.outcome == CacheOutcome::Miss {
-                tags.remember(&asked, TagRecord::new(&found.head, backing.clock.now()))
-                    .await;
+                let now = TagRecord::new(&found.head, backing.clock.now());
+                tags.seen(&asked, now).await;
             }
             Ok(found)
         };
@@ -267,17 +267,23 @@ impl Manifests {
         );
         let (asked, record) = (name.clone(), record.clone());
         let work = move || async move {
-            // Another request may have asked between our look and our start.
-            if let Some(now) = tags.find(&asked).await?
+            // Another request may have asked between our look and our start, and have found that it is gone.
+            let found = tags.find(&asked).await?;
+            if let Some(now) = &found
                 && now.confirmed > record.confirmed
             {
-                return Ok(Checked::Same(TagRecord::clone(&now)));
+                return Ok(Checked::Same(TagRecord::clone(now)));
             }
             let checked = ask(&fetcher, &asked, &record, &backing).await;
             match &checked {
-                Ok(Checked::Same(record)) => tags.remember(&asked, record.clone()).await,
-                Ok(Checked::Moved(now, _)) => tags.moved(&asked, &record, now.clone()).await,
-                Err(error) => deny(&backing, &tags, &asked, &record, error).await,
+                Ok(Checked::Same(now) | Checked::Moved(now, _)) => {
+                    tags.seen(&asked, now.clone()).await;
+                }
+                Err(error) => {
+                    if let Some(record) = found {
+                        deny(&backing, &tags, &asked, &record, error).await;
+                    }
+                }
             }
             checked
         };
@@ -319,8 +325,7 @@ async fn ask(
     };
     let now = TagRecord::new(&found.head, time);
     Ok(if now.digest == record.digest {
-        let since = record.since;
-        Checked::Same(TagRecord { since, ..now })
+        Checked::Same(now)
     } else {
         Checked::Moved(now, found.bytes)
     })
