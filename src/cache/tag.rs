@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::backing::Backing;
@@ -247,7 +248,11 @@ pub fn failure_of(error: &CacheError) -> Option<Failure> {
     match error {
         CacheError::Upstream(UpstreamError::RateLimited { .. }) => Some(Failure::RateLimited),
         CacheError::Upstream(
-            UpstreamError::Refused { .. } | UpstreamError::LoginRefused { .. },
+            UpstreamError::Refused {
+                status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+                ..
+            }
+            | UpstreamError::LoginRefused { .. },
         ) => Some(Failure::Said(Denial::Denied)),
         CacheError::Upstream(_)
         | CacheError::WrongContent(_)
@@ -272,8 +277,6 @@ pub fn failure_of(error: &CacheError) -> Option<Failure> {
 mod tests {
     use std::time::Duration;
 
-    use http::StatusCode;
-
     use super::*;
     use crate::cache::error::Word;
     use crate::upstream::{LoginIdentity, LoginProblem, RateLimit};
@@ -281,12 +284,13 @@ mod tests {
     #[test]
     fn what_a_failure_says_of_what_is_known() {
         let host = || "r.io".into();
-        let refused = UpstreamError::Refused {
+        let refused = |status| UpstreamError::Refused {
             host: host(),
-            status: StatusCode::FORBIDDEN,
+            status,
             message: None,
             login: None,
         };
+        let (unauthorized, forbidden) = (StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN);
         let useless = UpstreamError::LoginRefused {
             host: host(),
             login: LoginIdentity::new("user acme"),
@@ -308,7 +312,13 @@ mod tests {
         };
         let denied = Some(Failure::Said(Denial::Denied));
         for (error, failure) in [
-            (CacheError::Upstream(refused), denied),
+            (CacheError::Upstream(refused(unauthorized)), denied),
+            (CacheError::Upstream(refused(forbidden)), denied),
+            // A word against the question, not against what is known.
+            (
+                CacheError::Upstream(refused(StatusCode::BAD_REQUEST)),
+                Some(Failure::Unreachable),
+            ),
             (CacheError::Upstream(useless), denied),
             (CacheError::Upstream(limited), Some(Failure::RateLimited)),
             (CacheError::Upstream(broken), Some(Failure::Unreachable)),
