@@ -11,7 +11,7 @@ use crate::answer::{CacheOutcome, ManifestAnswer};
 use crate::cache::backing::Backing;
 use crate::cache::error::CacheError;
 use crate::cache::fetch::{Fetcher, Manifest};
-use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Plan, Verdict};
+use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Plan, Reach, Verdict};
 use crate::cache::freshness::{Policy, StaleLimit, Subject};
 use crate::cache::sight::{LinkKind, View};
 use crate::cache::tag::{TagName, TagRecord, Tags, failure_of};
@@ -53,14 +53,7 @@ impl Manifests {
                     answer => answer,
                 }
             }
-            (Plan::ServeOffline, Some(record)) => {
-                let found = self.pointed_at(name, &record, want, CacheOutcome::Offline);
-                let age = Some(now.since(record.confirmed));
-                Ok(ManifestAnswer {
-                    age,
-                    ..found.await?
-                })
-            }
+            (Plan::ServeOffline, Some(record)) => self.offline(name, &record, want).await,
             (Plan::Check, Some(record)) => {
                 let asking = (want, demand);
                 self.checked_tag(name, &record, &policy, asking).await
@@ -70,6 +63,21 @@ impl Manifests {
                 self.unknown_tag(name, want, demand).await
             }
         }
+    }
+
+    /// Answers with what a tag pointed at when the registry was last asked: nobody may ask it now.
+    async fn offline(
+        &self,
+        name: &TagName,
+        record: &TagRecord,
+        want: Want,
+    ) -> Result<ManifestAnswer, CacheError> {
+        let age = self.backing.clock.now().since(record.confirmed);
+        let found = self.pointed_at(name, record, want, CacheOutcome::Offline);
+        Ok(ManifestAnswer {
+            age: Some(age),
+            ..found.await?
+        })
     }
 
     /// Answers a client that reads no index with what the tag was for others, when the registry cannot be asked what it
@@ -88,8 +96,13 @@ impl Manifests {
             return Err(failure);
         };
         let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
-        self.outlasting(&name, &record, &policy, want, failure)
-            .await
+        match self.backing.reach(&name.view)? {
+            Reach::Offline => self.offline(&name, &record, want).await,
+            Reach::Online => {
+                self.outlasting(&name, &record, &policy, want, failure)
+                    .await
+            }
+        }
     }
 
     /// A tag that nobody asked for yet: fetched, and remembered, once for all who want it now.
@@ -109,22 +122,52 @@ impl Manifests {
         );
         let asked = name.clone();
         let work = move || async move {
-            let found = first(&backing, &fetcher, &tags, &asked, want).await?;
-            if found.outcome == CacheOutcome::Miss {
-                let now = TagRecord::new(&found.head, backing.clock.now());
-                tags.seen(&asked, now).await;
+            let found = first(&backing, &fetcher, &tags, &asked, want).await;
+            match &found {
+                Ok(found) if found.outcome == CacheOutcome::Miss => {
+                    let now = TagRecord::new(&found.head, backing.clock.now());
+                    tags.seen(&asked, now).await;
+                }
+                Ok(_) => {}
+                Err(error) => deny_others(&tags, &asked, error).await,
             }
-            Ok(found)
+            found
         };
         let key = (name.clone(), want);
-        let found = within(async {
-            self.firsts
-                .run("first_tag", &key, work)
+        let found = async {
+            let found = self.firsts.run("first_tag", &key, work).await;
+            found.ok_or(CacheError::Stopping)?.0
+        };
+        match self.patience_without(&key, demand).await? {
+            Some(patience) => timeout(patience, found)
                 .await
-                .ok_or(CacheError::Stopping)?
-                .0
-        });
-        found.await
+                .unwrap_or(Err(CacheError::TooSlow)),
+            None => within(found).await,
+        }
+    }
+
+    /// Returns how long a client waits that reads no index and can be answered from the index that others got, when
+    /// nothing is known of what the tag is for such clients.
+    async fn patience_without(
+        &self,
+        key: &(TagName, Want),
+        demand: Demand,
+    ) -> Result<Option<Duration>, CacheError> {
+        let (name, want) = key;
+        if name.class == VariantClass::Index {
+            return Ok(None);
+        }
+        let name = TagName {
+            class: VariantClass::Index,
+            ..name.clone()
+        };
+        let Some(record) = self.tags.find(&name).await? else {
+            return Ok(None);
+        };
+        let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
+        let waits = self.waits(&name, &record, &policy, (*want, demand)).await?;
+        let asked_for = self.firsts.elapsed(key);
+        Ok((!waits).then(|| policy.answer_within.saturating_sub(asked_for)))
     }
 
     /// Answers with what a tag points at. The bytes are fetched by digest if only the head was known.
@@ -195,13 +238,24 @@ impl Manifests {
         policy: &Policy,
         (want, demand): (Want, Demand),
     ) -> Result<Option<Duration>, CacheError> {
-        let now = self.backing.clock.now();
-        let verdict = decision::after(&record.known(), Failure::Slow, policy, now);
-        let waits = demand == Demand::Now
-            || verdict == Verdict::Fail
-            || !self.is_servable(&name.view, record, want).await?;
+        let waits = self.waits(name, record, policy, (want, demand)).await?;
         let asked_for = self.checks.elapsed(name);
         Ok((!waits).then(|| policy.answer_within.saturating_sub(asked_for)))
+    }
+
+    /// Tells whether a client waits for the registry's word for as long as that takes.
+    async fn waits(
+        &self,
+        name: &TagName,
+        record: &TagRecord,
+        policy: &Policy,
+        (want, demand): (Want, Demand),
+    ) -> Result<bool, CacheError> {
+        let now = self.backing.clock.now();
+        let verdict = decision::after(&record.known(), Failure::Slow, policy, now);
+        Ok(demand == Demand::Now
+            || verdict == Verdict::Fail
+            || !self.is_servable(&name.view, record, want).await?)
     }
 
     /// Answers with what a tag pointed at before, if that goes out after this failure.
@@ -283,6 +337,7 @@ impl Manifests {
                     if let Some(record) = found {
                         deny(&backing, &tags, &asked, &record, error).await;
                     }
+                    deny_others(&tags, &asked, error).await;
                 }
             }
             checked
@@ -356,6 +411,29 @@ async fn deny(
             },
         )
         .await;
+    }
+}
+
+/// Writes down that the registry refuses a tag to clients of another class as well: it knows us, not our clients.
+async fn deny_others(tags: &Tags, name: &TagName, error: &CacheError) {
+    if failure_of(error) != Some(Failure::Said(Denial::Denied)) {
+        return;
+    }
+    for class in [VariantClass::Index, VariantClass::Manifest] {
+        let name = TagName {
+            class,
+            ..name.clone()
+        };
+        // Without its record nothing goes out.
+        if let Ok(Some(record)) = tags.find(&name).await
+            && record.denial != Some(Denial::Denied)
+        {
+            let denied = TagRecord {
+                denial: Some(Denial::Denied),
+                ..TagRecord::clone(&record)
+            };
+            tags.remember(&name, denied).await;
+        }
     }
 }
 

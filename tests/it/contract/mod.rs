@@ -6,6 +6,7 @@ mod freshness;
 mod history;
 mod matrix;
 mod offline;
+mod old_clients;
 mod outcomes;
 mod outlasting;
 mod waiting;
