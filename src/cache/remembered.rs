@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use moka::future::Cache;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::runtime::Tasks;
 use crate::store::{Change, Durability, RecordKey, RecordStore, StoreError};
 
 /// Records of type `T`, as JSON in the store.
@@ -16,6 +18,8 @@ use crate::store::{Change, Durability, RecordKey, RecordStore, StoreError};
 pub struct Remembered<T> {
     records: Arc<dyn RecordStore>,
     memory: Cache<RecordKey, Held<T>>,
+    /// Where JSON is read and written when records may be large: what takes long does not do so between two requests.
+    pool: Option<Tasks>,
 }
 
 /// A record in memory, or that there is none.
@@ -26,7 +30,7 @@ struct Held<T> {
 }
 
 /// How many bytes in memory a byte of JSON stands for: short texts have more beside them than in them.
-const EXPANSION: usize = 4;
+pub(super) const EXPANSION: usize = 4;
 
 impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
     /// Keeps at most this many records in memory.
@@ -34,11 +38,13 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
         Self {
             records,
             memory: Cache::new(capacity),
+            pool: None,
         }
     }
 
-    /// Keeps records in memory that take at most about this many bytes, however large each one is.
-    pub fn in_bytes(records: Arc<dyn RecordStore>, capacity: u64) -> Self {
+    /// Keeps records in memory that take at most about this many bytes, however large each one is: a quarter of it in the
+    /// store. One that alone takes more is read from the store each time.
+    pub fn in_bytes(records: Arc<dyn RecordStore>, tasks: Tasks, capacity: u64) -> Self {
         let weigh = |key: &RecordKey, held: &Held<T>| {
             let bytes = key.as_str().len() + size_of::<T>() + held.size.saturating_mul(EXPANSION);
             u32::try_from(bytes).unwrap_or(u32::MAX)
@@ -49,6 +55,7 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
                 .max_capacity(capacity)
                 .weigher(weigh)
                 .build(),
+            pool: Some(tasks),
         }
     }
 
@@ -62,13 +69,10 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
         }
         let record = self.records.read(key).await?;
         let size = record.as_ref().map_or(0, |record| record.value.len());
-        let value = record.and_then(|record| match serde_json::from_slice(&record.value) {
-            Ok(value) => Some(Arc::new(value)),
-            Err(error) => {
-                tracing::warn!(record.key = %key, %error, "a record of the cache cannot be read and is passed over");
-                None
-            }
-        });
+        let value = match record {
+            Some(record) => self.parse(key, record.value).await,
+            None => None,
+        };
         // A write that came in between wins: it is newer than what was read.
         let read = Held { value, size };
         let entry = self.memory.entry_by_ref(key).or_insert(read).await;
@@ -80,8 +84,8 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
     /// # Errors
     /// [`StoreError`] when it could not be written down; it is in memory all the same.
     pub async fn write(&self, key: RecordKey, value: T) -> Result<Arc<T>, StoreError> {
-        let json = json(&value);
         let value = Arc::new(value);
+        let json = self.json(&value).await;
         self.memory
             .insert(key.clone(), Held::of(value.clone(), json.len()))
             .await;
@@ -93,10 +97,9 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
 
     /// Sets the record at a key in memory alone, until there is no more room for it.
     pub async fn hold(&self, key: RecordKey, value: T) {
-        let size = json(&value).len();
-        self.memory
-            .insert(key, Held::of(Arc::new(value), size))
-            .await;
+        let value = Arc::new(value);
+        let size = self.json(&value).await.len();
+        self.memory.insert(key, Held::of(value, size)).await;
     }
 
     /// Removes the record at a key.
@@ -108,6 +111,31 @@ impl<T: Serialize + DeserializeOwned + Send + Sync + 'static> Remembered<T> {
         self.records
             .commit(vec![Change::remove(key)], Durability::Eventual)
             .await
+    }
+
+    async fn parse(&self, key: &RecordKey, json: Bytes) -> Option<Arc<T>> {
+        let parse = move || serde_json::from_slice(&json).map(Arc::new);
+        let parsed = match &self.pool {
+            // A task that did not come to its end says nothing of the record.
+            Some(tasks) => tasks.spawn_blocking(parse).await.ok()?,
+            None => parse(),
+        };
+        parsed
+            .inspect_err(|error| {
+                tracing::warn!(record.key = %key, %error, "a record of the cache cannot be read and is passed over");
+            })
+            .ok()
+    }
+
+    async fn json(&self, value: &Arc<T>) -> Vec<u8> {
+        let written = match &self.pool {
+            Some(tasks) => {
+                let value = value.clone();
+                tasks.spawn_blocking(move || json(&*value)).await.ok()
+            }
+            None => None,
+        };
+        written.unwrap_or_else(|| json(&**value))
     }
 }
 
@@ -156,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn large_records_leave_memory_for_one_another_and_stay_in_the_store() {
         let capacity = 64 * 1024;
-        let records = Remembered::in_bytes(Arc::new(MemoryRecords::new()), capacity);
+        let records = Remembered::in_bytes(Arc::new(MemoryRecords::new()), Tasks::new(), capacity);
         let key = |number: u32| RecordKey::new(&["list", &number.to_string()]);
         let value = "x".repeat(8 * 1024);
         for number in 0..10 {

@@ -31,7 +31,7 @@ const MAX_PAGE_SIZE: usize = 8 << 20;
 /// some registries say more of a repository than its tags (GCR). Nobody is followed for ever.
 const MAX_TAGS_PAGES_SIZE: usize = 8 * MAX_PAGE_SIZE;
 /// The most bytes of referrers, all pages together: as much as an index may have.
-const MAX_REFERRERS_SIZE: usize = 8 << 20;
+pub const MAX_REFERRERS_SIZE: usize = 8 << 20;
 /// The longest query of a next page. Registries put a tag there, or a token of some hundred bytes.
 const MAX_QUERY: usize = 4 << 10;
 /// The query of the first page. More than a thousand tags a page are an error at some registries.

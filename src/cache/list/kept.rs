@@ -19,7 +19,7 @@ use crate::cache::flight::{Role, SharedWork};
 use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Known, Plan, Verdict};
 use crate::cache::freshness::{Policy, Subject};
 use crate::cache::negative::Absent;
-use crate::cache::remembered::Remembered;
+use crate::cache::remembered::{EXPANSION, Remembered};
 use crate::cache::sight::View;
 use crate::cache::tag::failure_of;
 use crate::runtime::Timestamp;
@@ -29,6 +29,16 @@ use crate::upstream::UpstreamError;
 
 /// How long a client waits for a list that is not here: as long as for a manifest. What was begun goes on.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
+
+/// How long a registry may take for all pages of a list. Each page has limits of its own; without this one, who takes its
+/// time for each of thousands keeps everybody from asking anew for days.
+const FETCH: Duration = Duration::from_mins(5);
+
+/// Returns how many bytes of memory there have to be for a list of this size, with its key and what else is recorded.
+pub(super) const fn room_for(list_size: usize) -> u64 {
+    const BESIDE: usize = 64 << 10;
+    ((list_size + BESIDE) * EXPANSION) as u64
+}
 
 /// A list as its registry gave it last, and what it has said since.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -138,7 +148,11 @@ where
     /// Keeps lists in the records of the cache, and so many bytes of them in memory.
     pub(super) fn new(backing: Arc<Backing>, memory_bytes: u64) -> Self {
         Self {
-            records: Arc::new(Remembered::in_bytes(backing.records.clone(), memory_bytes)),
+            records: Arc::new(Remembered::in_bytes(
+                backing.records.clone(),
+                backing.tasks.clone(),
+                memory_bytes,
+            )),
             asks: SharedWork::new(backing.tasks.clone()),
             backing,
         }
@@ -273,7 +287,7 @@ where
             {
                 return Ok(now.clone());
             }
-            match fetch().await {
+            match whole(fetch()).await {
                 Ok(given) => {
                     if let Some(absent) = &absent {
                         backing.negative.forget(absent);
@@ -346,6 +360,13 @@ where
     }
 }
 
+/// Ends asking for a list that has no end.
+async fn whole<T>(fetching: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
+    timeout(FETCH, fetching)
+        .await
+        .unwrap_or(Err(CacheError::TooSlow))
+}
+
 /// Gives up on a list that takes too long. What was begun goes on, and the next request finds it.
 async fn within<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
     timeout(FIRST_ANSWER, work)
@@ -388,5 +409,16 @@ impl<T> fmt::Debug for KeptLists<T> {
         f.debug_struct("KeptLists")
             .field("asks", &self.asks)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn asking_for_a_list_ends() {
+        let error = whole::<()>(std::future::pending()).await.unwrap_err();
+        assert!(matches!(error, CacheError::TooSlow), "{error}");
     }
 }

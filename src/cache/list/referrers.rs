@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::{Found, Given, Keeping, KeptLists, Wanted};
+use super::kept::{Found, Given, Keeping, KeptLists, Wanted, room_for};
 use crate::addressing::{Grant, Origin};
 use crate::answer::ReferrersAnswer;
 use crate::cache::backing::Backing;
@@ -14,9 +14,11 @@ use crate::cache::freshness::decision::Demand;
 use crate::cache::sight::{LinkKind, View};
 use crate::oci::{Digest, Reference, Referrer};
 use crate::upstream::Sample;
+use crate::upstream::listing::MAX_REFERRERS_SIZE;
 
-/// How many bytes of lists of referrers are kept in memory. Most are empty.
-const IN_MEMORY: u64 = 16 << 20;
+/// How many bytes of lists of referrers are kept in memory: one of the largest. Most are empty.
+const IN_MEMORY: u64 = 40 << 20;
+const _: () = assert!(IN_MEMORY >= room_for(MAX_REFERRERS_SIZE));
 
 /// All that refers to a manifest, each once, in the order of the registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
