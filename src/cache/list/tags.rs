@@ -6,24 +6,30 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::kept::{Found, Given, Keeping, KeptLists, Lack, Wanted, without};
+use super::kept::{Found, Given, Keeping, KeptLists, Lack, Wanted, room_for, without};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, TagsAnswer};
 use crate::cache::backing::Backing;
 use crate::cache::error::{CacheError, Word};
 use crate::cache::freshness::Subject;
-use crate::cache::freshness::decision::Demand;
+use crate::cache::freshness::decision::{self, Demand, Failure, Verdict};
 use crate::cache::negative::Absent;
-use crate::cache::sight::View;
+use crate::cache::sight::{View, Visibility};
+use crate::cache::tag::TagRecord;
 use crate::oci::Tag;
+use crate::store::{RecordKey, StoreError};
 use crate::telemetry::with_causes;
 use crate::upstream::{Sample, UpstreamError};
 
-/// The most bytes that all tags of a repository may have: as much as one page may, which some registries send them in.
-/// That is four hundred thousand tags of twenty letters. A list of more is an error, never a part of it.
+/// The most bytes that all tags of a repository may have, as they are recorded: as much as one page may, which some
+/// registries send them in. That is three hundred and sixty thousand tags of twenty letters. A list of more is an error,
+/// never a part of it.
 const MAX_TAGS_SIZE: usize = 8 << 20;
-/// How many bytes of lists of tags are kept in memory: a hundred of a thousand tags.
-const IN_MEMORY: u64 = 16 << 20;
+/// What is recorded beside the letters of a tag: quotes and a comma.
+const BESIDE_A_TAG: usize = 3;
+/// How many bytes of lists of tags are kept in memory: one of the largest, or four hundred of a thousand tags.
+const IN_MEMORY: u64 = 40 << 20;
+const _: () = assert!(IN_MEMORY >= room_for(MAX_TAGS_SIZE));
 /// The most tags of a repository that are looked for among what is here. Each one was pulled through larder.
 const MAX_KNOWN: usize = 50_000;
 /// From how many tags on putting them in order is no work to be done between two requests.
@@ -80,10 +86,7 @@ impl TagLists {
         };
         let (backing, asked) = (self.backing.clone(), view.clone());
         let fetch = move || fetch(backing, asked);
-        let any_known = async {
-            let mut keys = self.backing.records.list(&view.tags_prefix(), None);
-            matches!(keys.next().await, Some(Ok(_)))
-        };
+        let any_known = async { !self.known(&view, 1).await.is_empty() };
         match self.lists.find(wanted, fetch, any_known).await {
             Ok(Found::Current(kept, outcome)) => Ok(TagsAnswer {
                 tags: kept.list.0.clone(),
@@ -92,10 +95,9 @@ impl TagLists {
             }),
             // What was pulled since is there as well.
             Ok(Found::Old(kept, outcome, age)) => {
-                let known = self.known(&view).await;
-                let tags = kept.list.0.iter().cloned().chain(known).collect();
+                let known = self.known(&view, MAX_KNOWN).await;
                 Ok(TagsAnswer {
-                    tags: in_order(tags).0,
+                    tags: self.with(&kept.list, known).await?.0,
                     outcome,
                     age: Some(age),
                 })
@@ -119,7 +121,7 @@ impl TagLists {
         let Some(outcome) = outcome else {
             return Err(error);
         };
-        let known = self.known(view).await;
+        let known = self.known(view, MAX_KNOWN).await;
         if known.is_empty() {
             return Err(error);
         }
@@ -134,32 +136,71 @@ impl TagLists {
         })
     }
 
-    /// Returns the tags of which there are records. When these cannot be read, that is logged: what else is known goes
-    /// out all the same.
-    async fn known(&self, view: &View) -> Vec<Tag> {
+    /// Returns a list with these tags, which are in order, in their places.
+    async fn with(&self, list: &TagList, known: Vec<Tag>) -> Result<TagList, CacheError> {
+        let is_new = |tag: &Tag| list.0.binary_search(tag).is_err();
+        let new: Vec<Tag> = known.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(list.clone());
+        }
+        let all = list.0.iter().cloned().chain(new).collect();
+        ordered(&self.backing, all).await
+    }
+
+    /// Returns at most so many tags of which there are records, in order. When these cannot be read, that is logged: what
+    /// else is known goes out all the same.
+    async fn known(&self, view: &View, at_most: usize) -> Vec<Tag> {
         let mut keys = self.backing.records.list(&view.tags_prefix(), None);
         let mut tags: Vec<Tag> = Vec::new();
         while let Some(key) = keys.next().await {
-            let key = match key {
-                Ok(key) => key,
+            let known = match key {
+                Ok(key) => self.known_by(view, &key, tags.last()).await,
+                Err(error) => Err(error),
+            };
+            match known {
+                Ok(tag) => tags.extend(tag),
                 Err(error) => {
                     tracing::warn!(repository.name = %view, error = with_causes(&error), "could not look for the tags that are here");
                     break;
                 }
-            };
-            let part = key.parts().nth(TAG_PART).map(str::parse::<Tag>);
-            if let Some(Ok(tag)) = part
-                // One tag has a record for each class of clients.
-                && tags.last() != Some(&tag)
-            {
-                tags.push(tag);
             }
-            if tags.len() >= MAX_KNOWN {
-                tracing::warn!(repository.name = %view, tags = MAX_KNOWN, "more tags are here than are listed");
+            if tags.len() >= at_most {
                 break;
             }
         }
+        if tags.len() >= MAX_KNOWN {
+            tracing::warn!(repository.name = %view, tags = MAX_KNOWN, "more tags are here than are listed");
+        }
         tags
+    }
+
+    /// Returns the tag of a record, unless it is the one before: a tag has a record for each class of clients. What a login
+    /// was refused is not named to those who have it.
+    async fn known_by(
+        &self,
+        view: &View,
+        key: &RecordKey,
+        before: Option<&Tag>,
+    ) -> Result<Option<Tag>, StoreError> {
+        let part = key.parts().nth(TAG_PART).map(str::parse::<Tag>);
+        let Some(Ok(tag)) = part else {
+            return Ok(None);
+        };
+        if before == Some(&tag) {
+            return Ok(None);
+        }
+        if view.visibility() == Visibility::Public {
+            return Ok(Some(tag));
+        }
+        let record = self.backing.records.read(key).await?;
+        let record = record.and_then(|record| serde_json::from_slice(&record.value).ok());
+        let policy = self.backing.policy(view, Subject::Tag(&tag));
+        let now = self.backing.clock.now();
+        let goes_out = |record: TagRecord| {
+            let verdict = decision::after(&record.known(), Failure::Unreachable, &policy, now);
+            verdict != Verdict::Fail
+        };
+        Ok(record.is_some_and(goes_out).then_some(tag))
     }
 }
 
@@ -181,7 +222,7 @@ async fn fetch(backing: Arc<Backing>, view: View) -> Result<Given<TagList>, Cach
         size += page
             .tags
             .iter()
-            .map(|tag| tag.as_str().len())
+            .map(|tag| tag.as_str().len() + BESIDE_A_TAG)
             .sum::<usize>();
         if size > MAX_TAGS_SIZE {
             let error = UpstreamError::TooLarge {
@@ -197,12 +238,7 @@ async fn fetch(backing: Arc<Backing>, view: View) -> Result<Given<TagList>, Cach
             break;
         }
     }
-    let list = if tags.len() < MANY {
-        in_order(tags)
-    } else {
-        let ordering = backing.tasks.spawn_blocking(move || in_order(tags));
-        ordering.await.map_err(|_| CacheError::Stopping)?
-    };
+    let list = ordered(&backing, tags).await?;
     Ok(Given {
         list,
         keeping: Keeping::Recorded,
@@ -218,6 +254,15 @@ fn is_no_question(error: &UpstreamError) -> bool {
             ..
         }
     )
+}
+
+/// Puts tags in order; many of them where it keeps nobody from anything.
+async fn ordered(backing: &Backing, tags: Vec<Tag>) -> Result<TagList, CacheError> {
+    if tags.len() < MANY {
+        return Ok(in_order(tags));
+    }
+    let ordering = backing.tasks.spawn_blocking(move || in_order(tags));
+    ordering.await.map_err(|_| CacheError::Stopping)
 }
 
 fn in_order(mut tags: Vec<Tag>) -> TagList {

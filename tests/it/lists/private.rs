@@ -136,3 +136,28 @@ async fn what_a_lost_login_listed_goes_out_no_more() {
     proxy.advance(std::time::Duration::from_secs(10));
     assert_eq!(proxy.get(PATH).await.status, 404);
 }
+
+#[tokio::test]
+async fn a_tag_that_a_login_was_refused_is_not_named_when_the_registry_goes_down() {
+    let registry = FakeRegistry::builder().basic("acme", "secret");
+    let registry = registry.start().await;
+    push(&registry, "team/app", &["1", "2"]);
+    registry.repository("team/app").make_private();
+    let proxy = TestProxy::builder().upstream("up.test", &registry);
+    let proxy = proxy.usual_contract().login("acme", "secret").start().await;
+    for tag in ["1", "2"] {
+        let path = format!("/v2/team/app/manifests/{tag}");
+        proxy.get(&path).await.body().await;
+    }
+    registry.repository("team/app").make_private_to(&["boss"]);
+    proxy.advance(std::time::Duration::from_secs(10));
+    assert_eq!(status_here(&proxy, "/v2/team/app/manifests/1").await, 404);
+    registry.stop().await;
+    assert_eq!(status_here(&proxy, "/v2/team/app/manifests/1").await, 502);
+    // Of the other one it has not said so.
+    assert_eq!(tags(&proxy, PATH).await.0, ["2"]);
+}
+
+async fn status_here(proxy: &TestProxy, path: &str) -> u16 {
+    proxy.get(path).await.status.as_u16()
+}
