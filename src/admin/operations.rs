@@ -12,8 +12,9 @@ use crate::addressing::{
     Action, Addressing, Asked, Caller, Grant, ImageName, Origin, Place, Target,
 };
 use crate::answer::{CacheOutcome, StaleReason};
+use crate::cache::Cache;
 use crate::cache::tag::TagHistory;
-use crate::cache::{Cache, CacheError, Demand};
+use crate::cache::{Cache, CacheError};
 use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamPattern, VariantClass};
 use crate::runtime::Clock;
 use crate::upstream::Mode;
@@ -169,11 +170,7 @@ impl Operations {
             }
         };
         let image = format!("{}:{tag}", grant.target());
-        let reference = Reference::Tag(tag.clone());
-        let asking = self
-            .cache
-            .manifests
-            .head(grant, &reference, &accept, Demand::Now);
+        let asking = self.cache.manifests.refresh(grant, tag, &accept);
         let answer = Box::pin(asking).await.map_err(|error| {
             let what = if matches!(error, CacheError::ManifestUnknown(_)) {
                 image.clone()

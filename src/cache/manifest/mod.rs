@@ -89,6 +89,21 @@ impl Manifests {
         })
     }
 
+    /// Has the registry asked now what a tag points at, for its operator: no client gets this answer, or lacks it.
+    ///
+    /// # Errors
+    /// As [`Manifests::get`].
+    pub async fn refresh(
+        &self,
+        grant: &Grant<Origin>,
+        tag: &Tag,
+        accept: &Accept,
+    ) -> Result<ManifestAnswer, CacheError> {
+        let reference = Reference::Tag(tag.clone());
+        let asking = self.answer(grant, &reference, accept, (Want::Head, Demand::Now));
+        Box::pin(asking).await
+    }
+
     /// Returns where a tag pointed, for each class of clients that asked for it, as nobody and with the login that is
     /// configured. The registry is not asked.
     ///

@@ -39,8 +39,13 @@ async fn an_outage_is_told_with_what_it_costs() {
         let missing = client.get("/v2/org/app/manifests/2").send().await;
         assert!(missing.status.is_server_error(), "{missing:?}");
     }
+    // What the operator asks for himself nobody got, and nobody lacks.
+    for image in ["org/app:1", "org/app:3"] {
+        larder.operate(&["refresh", image]).await.failure(3);
+    }
     let told = larder.operate(&STATUS).await.answer();
     assert!(told.contains("stale answers: 1 unreachable"), "{told}");
+    assert!(!told.contains("org/app:3"), "{told}");
     assert!(
         told.contains("people lack:\n    IMAGE      REQUESTS"),
         "{told}"
