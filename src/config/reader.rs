@@ -242,11 +242,10 @@ impl Section for Table<'_> {
             DeValue::Integer(number) if number.as_str() == "0" => {
                 value.checked(parse_quoted("0", parse))
             }
-            DeValue::Integer(_) => {
+            DeValue::Integer(_) | DeValue::Float(_) => {
                 value.is_not("a text in quotes, with its unit: \"30s\", \"10m\", \"24h\"")
             }
             DeValue::String(_)
-            | DeValue::Float(_)
             | DeValue::Boolean(_)
             | DeValue::Datetime(_)
             | DeValue::Array(_)
@@ -323,7 +322,12 @@ impl<'a> Value<'a> {
     fn into_entries(self) -> Option<Vec<Value<'a>>> {
         let DeValue::Array(entries) = self.value.get_ref() else {
             let expected = if self.is_table() {
-                format!("a list: write [[{}]]", self.path)
+                // TOML counts the tables of a list by itself.
+                let parts = self.path.split('.');
+                let names: Vec<&str> = parts
+                    .map(|part| part.split('[').next().unwrap_or_default())
+                    .collect();
+                format!("a list: write [[{}]]", names.join("."))
             } else {
                 "a list in brackets".to_owned()
             };

@@ -42,7 +42,7 @@ pub(in crate::config) struct TagKeys {
 impl TagKeys {
     pub(super) fn read(section: &mut impl Section) -> Self {
         Self {
-            freshness: section.text("freshness", values::freshness),
+            freshness: section.text_or_zero("freshness", values::freshness),
             stale_on_unreachable: section.text_or_zero("stale_on_unreachable", values::stale_limit),
             stale_on_rate_limit: section.text_or_zero("stale_on_rate_limit", values::stale_limit),
             stale_on_not_found: section.text_or_zero("stale_on_not_found", values::stale_limit),

@@ -37,6 +37,7 @@ fn mistakes_of_tags() {
             "[tags.tag_rule]\nmatch = \"a\"\n[[tag_rule]]\nmatch = \"b\"\n",
             "[server]\noffline = 1\nrefresh_from = [\"here\", \"10.0.0.0/33\", 5]\ncatalog = \"all\"\n",
             "[server]\nrefresh_from = \"10.0.0.0/8\"\n",
+            "[tags]\nfreshness = 0\nanswer_within = 1.5\n[[upstream]]\nname = \"r.example\"\nfreshness = 10\n[upstream.tag_rule]\nmatch = \"a\"\n",
         ],
     );
 }
