@@ -13,8 +13,8 @@ use crate::addressing::{
 };
 use crate::answer::{CacheOutcome, StaleReason};
 use crate::cache::Cache;
+use crate::cache::CacheError;
 use crate::cache::tag::TagHistory;
-use crate::cache::{Cache, CacheError};
 use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamPattern, VariantClass};
 use crate::runtime::Clock;
 use crate::upstream::Mode;

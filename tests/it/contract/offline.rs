@@ -1,5 +1,6 @@
 //! A registry that is never asked, because its operator says so.
 
+use larder::cache::freshness::StaleLimit;
 use larder::upstream::Mode;
 
 use super::{STALE, TAG, outcome, push};
@@ -55,6 +56,32 @@ async fn offline_everything_here_is_served_and_nobody_is_asked() {
         assert_eq!(outcome(&proxy, TAG).await, (200, "offline".into()));
         before
     });
+}
+
+#[tokio::test]
+async fn offline_who_reads_no_index_gets_what_others_pulled() {
+    let registry = FakeRegistry::start().await;
+    push(&registry, "1", 1);
+    let proxy = TestProxy::builder()
+        .upstream("up.test", &registry)
+        .contract(|keys| keys.stale_on_unreachable = Some(StaleLimit::NEVER));
+    let proxy = proxy.start().await;
+    proxy.get(TAG).await.body().await;
+    let proxy = proxy.reconfigured(|builder| builder.offline()).await;
+    registry.clear_log();
+    let client = proxy.client();
+    let accept = "application/vnd.oci.image.manifest.v1+json";
+    let poor = || client.get(TAG).header("accept", accept);
+    let fresh = poor().send().await;
+    assert_eq!(fresh.header("cache-status"), Some("larder; hit"));
+    proxy.advance(STALE);
+    let old = poor().send().await;
+    assert_eq!(
+        old.header("cache-status"),
+        Some("larder; hit; detail=offline")
+    );
+    assert_eq!(old.header("warning"), None);
+    assert_eq!(registry.lines(), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -42,6 +42,29 @@ async fn the_check_goes_on_behind_an_old_answer() {
 }
 
 #[tokio::test]
+async fn who_reads_no_index_waits_no_longer_than_others() {
+    let registry = FakeRegistry::start().await;
+    let image = push(&registry, "1", 1);
+    let proxy = TestProxy::builder()
+        .upstream("up.test", &registry)
+        // Who waited until a silent host is given up would get another answer.
+        .limits(|limits| limits.headers = Duration::from_millis(50))
+        .contract(|keys| keys.answer_within = Some(Duration::ZERO));
+    let proxy = proxy.start().await;
+    proxy.get(TAG).await.body().await;
+    proxy.advance(STALE);
+    registry.inject(Fault::everywhere().stall_before_headers());
+    let client = proxy.client();
+    let accept = "application/vnd.oci.image.manifest.v1+json";
+    let reply = client.get(TAG).header("accept", accept).send().await;
+    assert_eq!(
+        reply.header("cache-status"),
+        Some("larder; hit; detail=stale_slow")
+    );
+    assert_eq!(reply.body().await, image.bytes);
+}
+
+#[tokio::test]
 async fn who_has_nothing_to_be_answered_with_waits() {
     let registry = FakeRegistry::start().await;
     let image = push(&registry, "1", 1);
