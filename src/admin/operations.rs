@@ -221,18 +221,25 @@ impl Operations {
 /// How many names are told to somebody who wrote another.
 const NEAREST: usize = 3;
 
-/// Names what may have been meant.
+/// Names what may have been meant: what differs in a third of its letters at most, else what there is.
 fn nearest(wanted: &str, known: &[String]) -> String {
-    let mut known: Vec<(usize, &str)> = known
+    let mut near: Vec<(usize, &str)> = known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(wanted, known), known.as_str()))
+        .filter(|(distance, _)| *distance <= wanted.chars().count() / 3)
         .collect();
-    known.sort_unstable();
-    let names: Vec<&str> = known.iter().map(|(_, name)| *name).take(NEAREST).collect();
-    if names.is_empty() {
-        "no registry is".to_owned()
-    } else {
-        format!("did you mean {}?", names.join(", or "))
+    near.sort_unstable();
+    let names: Vec<&str> = near.iter().map(|(_, name)| *name).take(NEAREST).collect();
+    if !names.is_empty() {
+        return format!("did you mean {}?", names.join(", or "));
+    }
+    match known {
+        [] => "no registry is".to_owned(),
+        known if known.len() <= NEAREST => format!("there is {}", known.join(", ")),
+        known => {
+            let rest = known.len() - NEAREST;
+            format!("there are {} and {rest} more", known[..NEAREST].join(", "))
+        }
     }
 }
 

@@ -53,7 +53,9 @@ impl Socket {
         socket.bind(&address)?;
         let file = BoundFile(path.to_owned());
         // Not every kernel does: nobody is listened to before this.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        if fs::symlink_metadata(path)?.permissions().mode() & 0o777 != 0o600 {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        }
         socket.listen(BACKLOG)?;
         let listener = UnixListener::from_std(OwnedFd::from(socket).into())?;
         Ok(Self {

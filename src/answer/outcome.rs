@@ -83,7 +83,7 @@ impl CacheOutcome {
             Self::Hit => "larder; hit",
             Self::Miss => "larder; fwd=miss; stored",
             Self::Joined => "larder; fwd=miss; collapsed",
-            Self::Revalidated => "larder; hit; fwd=stale; fwd-status=200",
+            Self::Revalidated => "larder; fwd=stale; detail=revalidated",
             Self::Stale(StaleReason::Unreachable) => "larder; hit; detail=stale_unreachable",
             Self::Stale(StaleReason::RateLimited) => "larder; hit; detail=stale_rate_limited",
             Self::Stale(StaleReason::Denied) => "larder; hit; detail=stale_denied",

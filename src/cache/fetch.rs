@@ -85,6 +85,13 @@ struct Request {
     class: VariantClass,
 }
 
+impl Request {
+    /// Names what it asks for, for when that is not there.
+    fn as_absent(&self) -> Absent {
+        Absent::Manifest(self.view.clone(), self.reference.clone(), self.class)
+    }
+}
+
 /// Brings manifests from registries and from the store.
 #[derive(Debug)]
 pub struct Fetcher {
@@ -287,15 +294,17 @@ async fn get(
     {
         return Ok(kept.named(digest, link.media_type.as_ref()));
     }
-    let upstream = backing.upstream(&view.origin.upstream)?;
-    let fetched = upstream
-        .get_manifest(view.sought(), &reference, class)
-        .await?;
     let request = Request {
         view,
         reference,
         class,
     };
+    if let Some(error) = backing.negative.refused(&request.as_absent()) {
+        return Err(error);
+    }
+    let upstream = backing.upstream(&request.view.origin.upstream)?;
+    let asking = upstream.get_manifest(request.view.sought(), &request.reference, class);
+    let fetched = asking.await?;
     take(&backing, &memory, request, fetched).await
 }
 
@@ -306,18 +315,19 @@ async fn take(
     request: Request,
     fetched: Option<FetchedManifest>,
 ) -> Result<Manifest, CacheError> {
+    let absent = request.as_absent();
     let Request {
-        view,
-        reference,
-        class,
+        view, reference, ..
     } = request;
-    let absent = Absent::Manifest(view.clone(), reference.clone(), class);
     let Some(fetched) = fetched else {
         backing.negative.remember(absent, backing.clock.now());
         return Err(CacheError::ManifestUnknown(Word::Given));
     };
     let (content, parsed) = checked(&reference, &fetched).inspect_err(|error| {
         tracing::warn!(repository.name = %view, reference = %reference, error = with_causes(error), "a manifest is refused");
+        if matches!(error, CacheError::BadManifest(_) | CacheError::Schema1) {
+            backing.negative.refuse(absent.clone(), error);
+        }
     })?;
     backing.negative.forget(&absent);
     backing.remember_sizes(&view.origin, &parsed);

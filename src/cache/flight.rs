@@ -255,6 +255,21 @@ mod tests {
         assert_eq!((runs.load(Ordering::SeqCst), work.flights.count()), (1, 0));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn who_comes_late_learns_how_late() {
+        let work = SharedWork::<u8, ()>::new(Tasks::new());
+        assert_eq!(work.elapsed(&1), Duration::ZERO);
+        let gate = Arc::new(Notify::new());
+        let opened = gate.clone();
+        let (mut pending, _) = work.begin("test", &1, || async move { opened.notified().await });
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(work.elapsed(&1), Duration::from_secs(5));
+        assert_eq!(work.elapsed(&2), Duration::ZERO);
+        gate.notify_one();
+        pending.wait_for(Option::is_some).await.unwrap();
+        assert_eq!(work.elapsed(&1), Duration::ZERO);
+    }
+
     #[tokio::test]
     async fn work_survives_the_request_that_began_it() {
         let work = Arc::new(SharedWork::<u8, &str>::new(Tasks::new()));

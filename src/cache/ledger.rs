@@ -13,7 +13,8 @@ use crate::runtime::Timestamp;
 use crate::telemetry::with_causes;
 use crate::upstream::UpstreamError;
 
-/// Of how many registries there is an account. Those of patterns are named by clients.
+/// Of how many registries there is an account. Those of patterns are named by clients; the one that was added to longest
+/// ago makes way.
 const ACCOUNTS: usize = 256;
 /// How many things that could not be had are remembered of one registry. The one that was last missed longest ago makes
 /// way.
@@ -64,6 +65,7 @@ pub struct Ledger(Mutex<HashMap<UpstreamName, Entries>>);
 struct Entries {
     stale: HashMap<StaleReason, u64>,
     lacking: HashMap<String, Lacking>,
+    added: Timestamp,
 }
 
 impl Ledger {
@@ -76,14 +78,16 @@ impl Ledger {
         now: Timestamp,
     ) {
         match came {
-            Ok(CacheOutcome::Stale(reason)) => self.change(&origin.upstream, |entries| {
+            Ok(CacheOutcome::Stale(reason)) => self.add(&origin.upstream, now, |entries| {
                 *entries.stale.entry(reason).or_default() += 1;
             }),
             Ok(_) => {}
             Err(error) if is_trouble(error) => {
                 let image = image(&origin.repository, wanted);
-                let reason = with_causes(error);
-                self.change(&origin.upstream, |entries| entries.lack(image, reason, now));
+                let reason = cause(error);
+                self.add(&origin.upstream, now, |entries| {
+                    entries.lack(image, reason, now);
+                });
             }
             Err(_) => {}
         }
@@ -106,12 +110,17 @@ impl Ledger {
         Account { stale, lacking }
     }
 
-    fn change(&self, upstream: &UpstreamName, change: impl FnOnce(&mut Entries)) {
+    fn add(&self, upstream: &UpstreamName, now: Timestamp, change: impl FnOnce(&mut Entries)) {
         let mut accounts = self.locked();
         if !accounts.contains_key(upstream) && accounts.len() >= ACCOUNTS {
-            return;
+            let oldest = accounts.iter().min_by_key(|(_, entries)| entries.added);
+            if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
+                accounts.remove(&oldest);
+            }
         }
-        change(accounts.entry(upstream.clone()).or_default());
+        let entries = accounts.entry(upstream.clone()).or_default();
+        entries.added = now;
+        change(entries);
     }
 
     /// Each change is complete by itself, so that what a panic left is sound.
@@ -166,6 +175,20 @@ fn is_trouble(error: &CacheError) -> bool {
         | CacheError::Unsatisfiable(_)
         | CacheError::Store(_)
         | CacheError::Stopping => false,
+    }
+}
+
+/// Says why something could not be had, in words that are true for longer than a moment.
+fn cause(error: &CacheError) -> String {
+    match error {
+        CacheError::Upstream(UpstreamError::Resting { host, source, .. }) => match source {
+            Some(source) => with_causes(source),
+            None => format!("{host} failed again and again"),
+        },
+        CacheError::Upstream(UpstreamError::RateLimited { host, limit, .. }) => {
+            format!("{host} allowed no more {limit}")
+        }
+        error => with_causes(error),
     }
 }
 
@@ -283,8 +306,13 @@ mod tests {
                 upstream: format!("r{number}.io").parse().unwrap(),
                 repository: "app".parse().unwrap(),
             };
-            ledger.note(&origin, Wanted::Blob, Err(&CacheError::TooSlow), at(1));
+            let time = at(1_000 + u64::try_from(number).unwrap());
+            ledger.note(&origin, Wanted::Blob, Err(&CacheError::TooSlow), time);
         }
         assert_eq!(ledger.locked().len(), ACCOUNTS);
+        for (upstream, is_known) in [("r.io", false), ("r49.io", false), ("r50.io", true)] {
+            let account = ledger.account(&upstream.parse().unwrap());
+            assert_eq!(account != Account::default(), is_known, "{upstream}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use super::error::CacheError;
 use super::sight::View;
 use crate::oci::{Digest, Reference, VariantClass};
 use crate::runtime::Timestamp;
@@ -36,37 +37,58 @@ impl Absent {
     }
 }
 
-/// Remembers absences. They are never written down.
+/// How many manifests are remembered that a registry has, and that are not taken.
+const REFUSED: u64 = 1_000;
+
+/// Remembers absences, and what is as good as absent. They are never written down.
 #[derive(Clone, Debug)]
-pub struct NegativeMemory(Cache<Absent, Timestamp>);
+pub struct NegativeMemory {
+    absent: Cache<Absent, Timestamp>,
+    refused: Cache<Absent, CacheError>,
+}
 
 impl Default for NegativeMemory {
     fn default() -> Self {
-        Self(
-            Cache::builder()
+        Self {
+            absent: Cache::builder()
                 .max_capacity(CAPACITY)
                 .time_to_live(DIGEST_PERIOD)
                 .build(),
-        )
+            refused: Cache::builder()
+                .max_capacity(REFUSED)
+                .time_to_live(TAG_PERIOD)
+                .build(),
+        }
     }
 }
 
 impl NegativeMemory {
     /// Remembers that the registry does not have this, as of now.
     pub fn remember(&self, absent: Absent, now: Timestamp) {
-        self.0.insert(absent, now);
+        self.absent.insert(absent, now);
     }
 
     /// Returns whether the registry said so a short while ago.
     pub fn is_absent(&self, absent: &Absent, now: Timestamp) -> bool {
-        self.0
+        self.absent
             .get(absent)
             .is_some_and(|since| now.since(since) < absent.period())
     }
 
+    /// Remembers that the registry has this in a form that is not taken: each GET for it would be counted as a pull, and
+    /// bring the same.
+    pub fn refuse(&self, manifest: Absent, error: &CacheError) {
+        self.refused.insert(manifest, error.clone());
+    }
+
+    /// Returns why this was not taken a short while ago.
+    pub fn refused(&self, manifest: &Absent) -> Option<CacheError> {
+        self.refused.get(manifest)
+    }
+
     /// Forgets an absence: the thing was seen.
     pub fn forget(&self, absent: &Absent) {
-        self.0.invalidate(absent);
+        self.absent.invalidate(absent);
     }
 }
 

@@ -20,6 +20,13 @@ pub(super) fn refresh(
         output: format,
         folder,
     } = arguments;
+    if image.digest.is_some() {
+        // Before the cache folder is opened, or made, for nothing.
+        let problem = anyhow::anyhow!(
+            "{image} is named by its digest, and what a digest names never changes: give a tag"
+        );
+        return Err(Failure::misused(problem));
+    }
     let work = async |operator: Operator| operator.refresh(&image.to_string()).await;
     let done = operator::operate(&folder.into(), surroundings, Alone::Keep, work)?;
     output.data(&match format {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::answer::{CacheOutcome, StaleReason};
@@ -40,6 +41,9 @@ pub(super) const fn room_for(list_size: usize) -> u64 {
     ((list_size + BESIDE) * EXPANSION) as u64
 }
 
+/// How many lists of one kind are on their way at once: each may be large, and is put together in memory. Others wait.
+const AT_ONCE: usize = 16;
+
 /// A list as its registry gave it last, and what it has said since.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Kept<T> {
@@ -50,6 +54,9 @@ pub(super) struct Kept<T> {
     denial: Option<Denial>,
     /// The list.
     pub(super) list: T,
+    /// Where it is kept: what was read from a record is in one.
+    #[serde(skip)]
+    keeping: Keeping,
 }
 
 impl<T> Kept<T> {
@@ -72,9 +79,10 @@ pub(super) struct Given<T> {
 }
 
 /// Where a list is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Keeping {
     /// In memory and as a record.
+    #[default]
     Recorded,
     /// In memory alone: anybody can make such lists, in any number, by asking for what is not there.
     InMemory,
@@ -139,6 +147,8 @@ pub(super) struct KeptLists<T> {
     backing: Arc<Backing>,
     records: Arc<Remembered<Kept<T>>>,
     asks: SharedWork<RecordKey, Asked<T>>,
+    /// Places for lists that are on their way.
+    places: Arc<Semaphore>,
 }
 
 impl<T> KeptLists<T>
@@ -154,6 +164,7 @@ where
                 memory_bytes,
             )),
             asks: SharedWork::new(backing.tasks.clone()),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
             backing,
         }
     }
@@ -279,6 +290,7 @@ where
             return Err(CacheError::NoTags(Word::Remembered));
         }
         let (backing, records, key) = (backing.clone(), self.records.clone(), wanted.key.clone());
+        let places = self.places.clone();
         let work = move || async move {
             // Another request may have asked between our look and our start.
             let before = records.read(&key).await?;
@@ -287,7 +299,12 @@ where
             {
                 return Ok(now.clone());
             }
-            match whole(fetch()).await {
+            let fetched = whole(async {
+                // Nobody closes it.
+                let _place = places.acquire().await.map_err(|_| CacheError::Stopping)?;
+                fetch().await
+            });
+            match fetched.await {
                 Ok(given) => {
                     if let Some(absent) = &absent {
                         backing.negative.forget(absent);
@@ -323,11 +340,9 @@ where
         confirmed: now,
         denial: None,
         list: given.list,
+        keeping: given.keeping,
     };
-    match given.keeping {
-        Keeping::Recorded => write(records, key, kept.clone()).await,
-        Keeping::InMemory => records.hold(key, kept.clone()).await,
-    }
+    write(records, key, kept.clone()).await;
     Arc::new(kept)
 }
 
@@ -355,7 +370,9 @@ async fn write<T>(records: &Remembered<Kept<T>>, key: RecordKey, kept: Kept<T>)
 where
     T: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    if let Err(error) = records.write(key.clone(), kept).await {
+    if kept.keeping == Keeping::InMemory {
+        records.hold(key, kept).await;
+    } else if let Err(error) = records.write(key.clone(), kept).await {
         tracing::warn!(record.key = %key, error = with_causes(&error), "could not write down a list");
     }
 }

@@ -1,18 +1,20 @@
 //! Answers about manifests: by digest, which never change, and by tag, which are believed for a while.
 
+mod check;
 mod tagged;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use self::tagged::Checked;
+use self::check::Checked;
 use super::backing::Backing;
 use super::error::{CacheError, Word};
 use super::fetch::{Fetcher, Manifest};
 use super::flight::SharedWork;
+use super::freshness::Policy;
 use super::freshness::decision::Demand;
 use super::ledger::Wanted;
 use super::negative::Absent;
@@ -43,6 +45,43 @@ enum Want {
     Head,
 }
 
+/// What a client asks for, and since when it waits.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    want: Want,
+    demand: Demand,
+    began: Instant,
+}
+
+impl Asked {
+    fn now(want: Want, demand: Demand) -> Self {
+        Self {
+            want,
+            demand,
+            began: Instant::now(),
+        }
+    }
+
+    /// Returns how long the client still waits that could be answered without the registry's word, which others have been
+    /// waiting for so long.
+    fn patience(self, policy: &Policy, asked_for: Duration) -> Duration {
+        let waited = self.began.elapsed().max(asked_for);
+        policy.answer_within.saturating_sub(waited)
+    }
+
+    /// Gives up on an answer when the client has waited for too long in all. What was begun goes on, and the next request
+    /// finds it.
+    async fn within<T>(
+        self,
+        work: impl Future<Output = Result<T, CacheError>>,
+    ) -> Result<T, CacheError> {
+        let left = FIRST_ANSWER.saturating_sub(self.began.elapsed());
+        timeout(left, work)
+            .await
+            .unwrap_or(Err(CacheError::TooSlow))
+    }
+}
+
 impl Manifests {
     /// Starts with nothing in memory.
     pub fn new(backing: Arc<Backing>) -> Self {
@@ -66,8 +105,8 @@ impl Manifests {
         accept: &Accept,
         demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        self.noted(grant, reference, accept, (Want::Bytes, demand))
-            .await
+        let asked = Asked::now(Want::Bytes, demand);
+        self.noted(grant, reference, accept, asked).await
     }
 
     /// Answers a HEAD. A tag that is not known costs one HEAD at the registry.
@@ -81,8 +120,8 @@ impl Manifests {
         accept: &Accept,
         demand: Demand,
     ) -> Result<ManifestAnswer, CacheError> {
-        let asked = self.noted(grant, reference, accept, (Want::Head, demand));
-        let answer = asked.await?;
+        let asked = Asked::now(Want::Head, demand);
+        let answer = self.noted(grant, reference, accept, asked).await?;
         Ok(ManifestAnswer {
             bytes: None,
             ..answer
@@ -100,8 +139,8 @@ impl Manifests {
         accept: &Accept,
     ) -> Result<ManifestAnswer, CacheError> {
         let reference = Reference::Tag(tag.clone());
-        let asking = self.answer(grant, &reference, accept, (Want::Head, Demand::Now));
-        Box::pin(asking).await
+        let asked = Asked::now(Want::Head, Demand::Now);
+        Box::pin(self.answer(grant, &reference, accept, asked)).await
     }
 
     /// Returns where a tag pointed, for each class of clients that asked for it, as nobody and with the login that is
@@ -135,10 +174,10 @@ impl Manifests {
         grant: &Grant<Origin>,
         reference: &Reference,
         accept: &Accept,
-        wanted: (Want, Demand),
+        asked: Asked,
     ) -> Result<ManifestAnswer, CacheError> {
         let outcome = |answer: &ManifestAnswer| answer.outcome;
-        let work = self.answer(grant, reference, accept, wanted);
+        let work = self.answer(grant, reference, accept, asked);
         self.backing
             .noted(
                 grant.target(),
@@ -154,8 +193,9 @@ impl Manifests {
         grant: &Grant<Origin>,
         reference: &Reference,
         accept: &Accept,
-        (want, demand): (Want, Demand),
+        asked: Asked,
     ) -> Result<ManifestAnswer, CacheError> {
+        let want = asked.want;
         let sample = Sample::Manifest(reference);
         let view = self.backing.view(grant, sample).await?;
         let class = accept.class();
@@ -171,7 +211,7 @@ impl Manifests {
             tag,
             class,
         };
-        let answer = match self.by_tag(&name, want, demand).await {
+        let answer = match self.by_tag(&name, asked).await {
             Err(failure) if class == VariantClass::Manifest => {
                 self.as_index(name, want, failure).await?
             }
@@ -333,4 +373,35 @@ async fn within<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<
     timeout(FIRST_ANSWER, work)
         .await
         .unwrap_or(Err(CacheError::TooSlow))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::freshness::{Freshness, StaleLimit};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_waits_for_what_is_left_of_its_time() {
+        let policy = Policy {
+            freshness: Freshness::Always,
+            stale_on_unreachable: StaleLimit::Unlimited,
+            stale_on_rate_limit: StaleLimit::Unlimited,
+            stale_on_not_found: StaleLimit::NEVER,
+            stale_on_denied: StaleLimit::NEVER,
+            answer_within: Duration::from_secs(5),
+        };
+        let seconds = Duration::from_secs;
+        let asked = Asked::now(Want::Head, Demand::Usual);
+        // Others have been waiting for the same word already.
+        for (asked_for, left) in [(0, 5), (3, 2), (9, 0)] {
+            assert_eq!(asked.patience(&policy, seconds(asked_for)), seconds(left));
+        }
+        // It has been waiting for another word itself.
+        tokio::time::advance(seconds(4)).await;
+        assert_eq!(asked.patience(&policy, seconds(3)), seconds(1));
+        let began = Instant::now();
+        let never = asked.within(std::future::pending::<Result<(), CacheError>>());
+        assert!(matches!(never.await, Err(CacheError::TooSlow)));
+        assert_eq!(began.elapsed(), FIRST_ANSWER - seconds(4));
+    }
 }

@@ -3,64 +3,49 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::{Manifests, Want, answer, within};
+use super::check::{Checked, deny_others, first};
+use super::{Asked, Manifests, Want, answer};
 use crate::answer::{CacheOutcome, ManifestAnswer};
-use crate::cache::backing::Backing;
 use crate::cache::error::CacheError;
-use crate::cache::fetch::{Fetcher, Manifest};
-use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Plan, Reach, Verdict};
-use crate::cache::freshness::{Policy, StaleLimit, Subject};
+use crate::cache::freshness::decision::{self, Demand, Failure, Plan, Reach, Verdict};
+use crate::cache::freshness::{Policy, Subject};
 use crate::cache::sight::{LinkKind, View};
-use crate::cache::tag::{TagName, TagRecord, Tags, failure_of};
+use crate::cache::tag::{TagName, TagRecord, failure_of};
 use crate::oci::{Reference, VariantClass};
 use crate::telemetry::with_causes;
 use crate::upstream::UpstreamError;
-
-/// What the registry says about a tag that is known.
-#[derive(Clone, Debug)]
-pub(super) enum Checked {
-    /// It still points where it did.
-    Same(TagRecord),
-    /// It points to this manifest now, which is here.
-    Moved(TagRecord, Bytes),
-}
 
 impl Manifests {
     pub(super) async fn by_tag(
         &self,
         name: &TagName,
-        want: Want,
-        demand: Demand,
+        asked: Asked,
     ) -> Result<ManifestAnswer, CacheError> {
+        let want = asked.want;
         let record = self.tags.find(name).await?;
         let known = record.as_ref().map(|record| record.known());
         let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
         let reach = self.backing.reach(&name.view)?;
         let now = self.backing.clock.now();
-        let plan = decision::plan(known.as_ref(), &policy, demand, reach, now);
+        let plan = decision::plan(known.as_ref(), &policy, asked.demand, reach, now);
         match (plan, record) {
             (Plan::Serve, Some(record)) => {
                 let hit = CacheOutcome::Hit;
                 match self.pointed_at(name, &record, want, hit).await {
                     // Only its head came, and the manifest is gone since: where the tag points now, the tag tells.
                     Err(CacheError::ManifestUnknown(_)) => {
-                        let asking = (want, demand);
-                        self.checked_tag(name, &record, &policy, asking).await
+                        self.checked_tag(name, &record, &policy, asked).await
                     }
                     answer => answer,
                 }
             }
             (Plan::ServeOffline, Some(record)) => self.offline(name, &record, want).await,
-            (Plan::Check, Some(record)) => {
-                let asking = (want, demand);
-                self.checked_tag(name, &record, &policy, asking).await
-            }
+            (Plan::Check, Some(record)) => self.checked_tag(name, &record, &policy, asked).await,
             (Plan::Lack, _) => Err(lacking(name)),
             (Plan::Fetch, _) | (Plan::Serve | Plan::ServeOffline | Plan::Check, None) => {
-                self.unknown_tag(name, want, demand).await
+                self.unknown_tag(name, asked).await
             }
         }
     }
@@ -109,10 +94,9 @@ impl Manifests {
     async fn unknown_tag(
         &self,
         name: &TagName,
-        want: Want,
-        demand: Demand,
+        asked: Asked,
     ) -> Result<ManifestAnswer, CacheError> {
-        if demand == Demand::Usual {
+        if asked.demand == Demand::Usual {
             self.believe_absence(&name.view, &Reference::Tag(name.tag.clone()), name.class)?;
         }
         let (backing, fetcher, tags) = (
@@ -120,16 +104,16 @@ impl Manifests {
             self.fetcher.clone(),
             self.tags.clone(),
         );
-        let asked = name.clone();
+        let (unknown, want) = (name.clone(), asked.want);
         let work = move || async move {
-            let found = first(&backing, &fetcher, &tags, &asked, want).await;
+            let found = first(&backing, &fetcher, &tags, &unknown, want).await;
             match &found {
                 Ok(found) if found.outcome == CacheOutcome::Miss => {
                     let now = TagRecord::new(&found.head, backing.clock.now());
-                    tags.seen(&asked, now).await;
+                    tags.seen(&unknown, now).await;
                 }
                 Ok(_) => {}
-                Err(error) => deny_others(&tags, &asked, error).await,
+                Err(error) => deny_others(&tags, &unknown, error).await,
             }
             found
         };
@@ -138,11 +122,11 @@ impl Manifests {
             let found = self.firsts.run("first_tag", &key, work).await;
             found.ok_or(CacheError::Stopping)?.0
         };
-        match self.patience_without(&key, demand).await? {
+        match self.patience_without(&key, asked).await? {
             Some(patience) => timeout(patience, found)
                 .await
                 .unwrap_or(Err(CacheError::TooSlow)),
-            None => within(found).await,
+            None => asked.within(found).await,
         }
     }
 
@@ -151,9 +135,9 @@ impl Manifests {
     async fn patience_without(
         &self,
         key: &(TagName, Want),
-        demand: Demand,
+        asked: Asked,
     ) -> Result<Option<Duration>, CacheError> {
-        let (name, want) = key;
+        let (name, _) = key;
         if name.class == VariantClass::Index {
             return Ok(None);
         }
@@ -165,9 +149,9 @@ impl Manifests {
             return Ok(None);
         };
         let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
-        let waits = self.waits(&name, &record, &policy, (*want, demand)).await?;
+        let waits = self.waits(&name, &record, &policy, asked).await?;
         let asked_for = self.firsts.elapsed(key);
-        Ok((!waits).then(|| policy.answer_within.saturating_sub(asked_for)))
+        Ok((!waits).then(|| asked.patience(&policy, asked_for)))
     }
 
     /// Answers with what a tag points at. The bytes are fetched by digest if only the head was known.
@@ -209,15 +193,17 @@ impl Manifests {
         name: &TagName,
         record: &Arc<TagRecord>,
         policy: &Policy,
-        (want, demand): (Want, Demand),
+        asked: Asked,
     ) -> Result<ManifestAnswer, CacheError> {
-        let asked = match self.patience(name, record, policy, (want, demand)).await? {
-            Some(patience) => timeout(patience, self.check(name, record, demand))
+        let want = asked.want;
+        let checking = self.check(name, record, asked.demand);
+        let checked = match self.patience(name, record, policy, asked).await? {
+            Some(patience) => timeout(patience, checking)
                 .await
                 .unwrap_or(Err(CacheError::TooSlow)),
-            None => within(self.check(name, record, demand)).await,
+            None => asked.within(checking).await,
         };
-        match asked {
+        match checked {
             Ok(Checked::Same(record)) => {
                 let revalidated = CacheOutcome::Revalidated;
                 self.pointed_at(name, &record, want, revalidated).await
@@ -236,11 +222,11 @@ impl Manifests {
         name: &TagName,
         record: &TagRecord,
         policy: &Policy,
-        (want, demand): (Want, Demand),
+        asked: Asked,
     ) -> Result<Option<Duration>, CacheError> {
-        let waits = self.waits(name, record, policy, (want, demand)).await?;
+        let waits = self.waits(name, record, policy, asked).await?;
         let asked_for = self.checks.elapsed(name);
-        Ok((!waits).then(|| policy.answer_within.saturating_sub(asked_for)))
+        Ok((!waits).then(|| asked.patience(policy, asked_for)))
     }
 
     /// Tells whether a client waits for the registry's word for as long as that takes.
@@ -249,13 +235,13 @@ impl Manifests {
         name: &TagName,
         record: &TagRecord,
         policy: &Policy,
-        (want, demand): (Want, Demand),
+        asked: Asked,
     ) -> Result<bool, CacheError> {
         let now = self.backing.clock.now();
         let verdict = decision::after(&record.known(), Failure::Slow, policy, now);
-        Ok(demand == Demand::Now
+        Ok(asked.demand == Demand::Now
             || verdict == Verdict::Fail
-            || !self.is_servable(&name.view, record, want).await?)
+            || !self.is_servable(&name.view, record, asked.want).await?)
     }
 
     /// Answers with what a tag pointed at before, if that goes out after this failure.
@@ -302,177 +288,10 @@ impl Manifests {
                 .await?
                 .is_some())
     }
-
-    /// Asks the registry about a tag, once for all who want to know now.
-    async fn check(
-        &self,
-        name: &TagName,
-        record: &Arc<TagRecord>,
-        demand: Demand,
-    ) -> Result<Checked, CacheError> {
-        // A tag that outlasts its absence is asked for no more often than one that was never there.
-        if demand == Demand::Usual && record.denial == Some(Denial::NotFound) {
-            self.believe_absence(&name.view, &Reference::Tag(name.tag.clone()), name.class)?;
-        }
-        let (backing, fetcher, tags) = (
-            self.backing.clone(),
-            self.fetcher.clone(),
-            self.tags.clone(),
-        );
-        let (asked, record) = (name.clone(), record.clone());
-        let work = move || async move {
-            // Another request may have asked between our look and our start, and have found that it is gone.
-            let found = tags.find(&asked).await?;
-            if let Some(now) = &found
-                && now.confirmed > record.confirmed
-            {
-                return Ok(Checked::Same(TagRecord::clone(now)));
-            }
-            let checked = ask(&fetcher, &asked, &record, &backing).await;
-            match &checked {
-                Ok(Checked::Same(now) | Checked::Moved(now, _)) => {
-                    tags.seen(&asked, now.clone()).await;
-                }
-                Err(error) => {
-                    if let Some(record) = found {
-                        deny(&backing, &tags, &asked, &record, error).await;
-                    }
-                    deny_others(&tags, &asked, error).await;
-                }
-            }
-            checked
-        };
-        self.checks
-            .run("check_tag", name, work)
-            .await
-            .ok_or(CacheError::Stopping)?
-            .0
-    }
-}
-
-/// Asks by HEAD, which costs no quota; where HEAD says nothing or says that there is no such tag, by a GET for what is
-/// not here yet. A tag moves only when the manifest that it points to is here: until then the old one can still be
-/// served.
-async fn ask(
-    fetcher: &Fetcher,
-    name: &TagName,
-    record: &TagRecord,
-    backing: &Backing,
-) -> Result<Checked, CacheError> {
-    let reference = Reference::Tag(name.tag.clone());
-    let by_tag = || fetcher.renew(&name.view, &reference, name.class, &record.digest);
-    let found = match fetcher.head(&name.view, &reference, name.class).await? {
-        Some(head) if head.digest == record.digest => None,
-        // By that digest, so that a tag that moves again meanwhile changes nothing. When the registry does not have it
-        // yet, or no more, only the tag itself can tell.
-        Some(head) => {
-            let digest = Reference::Digest(head.digest);
-            match fetcher.get(&name.view, &digest, VariantClass::Index).await {
-                Err(CacheError::ManifestUnknown(_)) => by_tag().await?,
-                found => Some(found?),
-            }
-        }
-        None => by_tag().await?,
-    };
-    let time = backing.clock.now();
-    let Some(found) = found else {
-        return Ok(Checked::Same(record.confirmed(time)));
-    };
-    let now = TagRecord::new(&found.head, time);
-    Ok(if now.digest == record.digest {
-        Checked::Same(now)
-    } else {
-        Checked::Moved(now, found.bytes)
-    })
-}
-
-/// Writes down that the registry said something against a tag: it is forgotten, unless its owner wants it to outlast that.
-async fn deny(
-    backing: &Backing,
-    tags: &Tags,
-    name: &TagName,
-    record: &TagRecord,
-    error: &CacheError,
-) {
-    let Some(Failure::Said(denial)) = failure_of(error) else {
-        return;
-    };
-    let policy = backing.policy(&name.view, Subject::Tag(&name.tag));
-    let is_over = denial == Denial::NotFound && policy.stale_on_not_found == StaleLimit::NEVER;
-    if is_over {
-        tags.forget(name, record).await;
-    } else if record.denial != Some(denial) {
-        let denial = Some(denial);
-        tags.remember(
-            name,
-            TagRecord {
-                denial,
-                ..record.clone()
-            },
-        )
-        .await;
-    }
-}
-
-/// Writes down that the registry refuses a tag to clients of another class as well: it knows us, not our clients.
-async fn deny_others(tags: &Tags, name: &TagName, error: &CacheError) {
-    if failure_of(error) != Some(Failure::Said(Denial::Denied)) {
-        return;
-    }
-    for class in [VariantClass::Index, VariantClass::Manifest] {
-        let name = TagName {
-            class,
-            ..name.clone()
-        };
-        // Without its record nothing goes out.
-        if let Ok(Some(record)) = tags.find(&name).await
-            && record.denial != Some(Denial::Denied)
-        {
-            let denied = TagRecord {
-                denial: Some(Denial::Denied),
-                ..TagRecord::clone(&record)
-            };
-            tags.remember(&name, denied).await;
-        }
-    }
 }
 
 /// Says that a tag is not here, and that nobody may be asked.
 fn lacking(name: &TagName) -> CacheError {
     let upstream = name.view.origin.upstream.as_str().into();
     CacheError::Upstream(UpstreamError::Offline { upstream })
-}
-
-/// Answers for a tag that is not known, unless another request has come to know it meanwhile.
-async fn first(
-    backing: &Backing,
-    fetcher: &Fetcher,
-    tags: &Tags,
-    name: &TagName,
-    want: Want,
-) -> Result<ManifestAnswer, CacheError> {
-    if let Some(record) = tags.find(name).await? {
-        if want == Want::Head {
-            return Ok(answer(record.head(), None, CacheOutcome::Hit));
-        }
-        let claimed = Some(&record.media_type);
-        if let Some(found) = fetcher.kept(&name.view, &record.digest, claimed).await? {
-            let is_seen = backing
-                .links
-                .find(&name.view, LinkKind::Manifest, &record.digest)
-                .await?
-                .is_some();
-            if is_seen {
-                return Ok(answer(found.head, Some(found.bytes), CacheOutcome::Hit));
-            }
-        }
-    }
-    let reference = Reference::Tag(name.tag.clone());
-    if want == Want::Head
-        && let Some(head) = fetcher.head(&name.view, &reference, name.class).await?
-    {
-        return Ok(answer(head, None, CacheOutcome::Miss));
-    }
-    let Manifest { head, bytes } = fetcher.get(&name.view, &reference, name.class).await?;
-    Ok(answer(head, Some(bytes), CacheOutcome::Miss))
 }

@@ -126,17 +126,15 @@ impl Visibilities {
             return Ok(is_anonymous);
         };
         let private = View::private(origin.clone(), login);
-        let seen_as = if is_anonymous {
-            Visibility::Public
-        } else if identity == private.identity.name() {
-            Visibility::Private
-        } else {
+        if !is_anonymous && identity != private.identity.name() {
             // By a login of before, of which nothing is shown any more.
             return Ok(false);
-        };
+        }
+        // What was seen without this login may have turned private since.
         let known = self.memory.finding(&private).await?.last();
+        let visibility = known.unwrap_or(Visibility::Private);
         let audience = self.share.audience(origin);
-        Ok(may_read(caller, known.unwrap_or(seen_as), audience))
+        Ok(may_read(caller, visibility, audience))
     }
 
     /// Finds out whether a repository is public. The registry is asked only when what is known does not do.

@@ -71,6 +71,6 @@ async fn a_registry_is_found_again_without_a_client() {
     within("the registry is found again", found).await;
     assert!(registry.count(Kind::Ping) >= 1);
     assert_eq!(registry.count([Kind::ManifestHead, Kind::ManifestGet]), 0);
-    let revalidated = "hit; fwd=stale; fwd-status=200";
+    let revalidated = "fwd=stale; detail=revalidated";
     assert_eq!(outcome(&proxy, TAG).await, (200, revalidated.into()));
 }

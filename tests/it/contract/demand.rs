@@ -20,7 +20,7 @@ async fn a_client_on_this_machine_has_the_registry_asked_now() {
     proxy.get(TAG).await.body().await;
     registry.clear_log();
     let reply = now(&proxy, TAG, None).await;
-    let revalidated = Some("larder; hit; fwd=stale; fwd-status=200");
+    let revalidated = Some("larder; fwd=stale; detail=revalidated");
     assert_eq!(reply.header("cache-status"), revalidated);
     assert_eq!(registry.lines(), ["HEAD app/manifests/1"]);
     let new = push(&registry, "1", 2);

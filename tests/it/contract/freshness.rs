@@ -33,7 +33,7 @@ async fn what_a_tag_looks_like_says_how_often_it_is_asked_for() {
         assert_eq!(outcome(&proxy, &path).await, (200, "hit".into()), "{tag}");
         assert_eq!(registry.lines(), Vec::<String>::new(), "{tag}");
         proxy.advance(stale - fresh);
-        let revalidated = "hit; fwd=stale; fwd-status=200";
+        let revalidated = "fwd=stale; detail=revalidated";
         assert_eq!(
             outcome(&proxy, &path).await,
             (200, revalidated.into()),
@@ -62,7 +62,7 @@ async fn what_only_a_login_sees_is_asked_for_after_seconds() {
     proxy.advance(SECOND * 4);
     assert_eq!(outcome(&proxy, path).await, (200, "hit".into()));
     proxy.advance(SECOND * 2);
-    let revalidated = "hit; fwd=stale; fwd-status=200";
+    let revalidated = "fwd=stale; detail=revalidated";
     assert_eq!(outcome(&proxy, path).await, (200, revalidated.into()));
 }
 
@@ -90,7 +90,7 @@ async fn the_first_rule_that_fits_a_tag_counts() {
     for _ in 0..2 {
         registry.clear_log();
         proxy.advance(STALE);
-        let revalidated = "hit; fwd=stale; fwd-status=200";
+        let revalidated = "fwd=stale; detail=revalidated";
         for (tag, came) in [("v1", "hit"), ("moving", revalidated)] {
             let path = format!("/v2/app/manifests/{tag}");
             assert_eq!(outcome(&proxy, &path).await, (200, came.into()), "{tag}");

@@ -159,7 +159,7 @@ async fn what_is_here_goes_out_whatever_the_registry_does() {
         for (path, ends) in known(&image) {
             let found = outcome(&proxy, &path).await;
             let expected = if ends {
-                "hit; fwd=stale; fwd-status=200"
+                "fwd=stale; detail=revalidated"
             } else {
                 "hit"
             };

@@ -27,7 +27,7 @@ async fn each_outcome_is_in_the_header_and_is_counted() {
     check(missing, 404, "fwd=miss", "miss").await;
     check(missing, 404, "negative", "negative").await;
     proxy.advance(STALE);
-    let revalidated = "hit; fwd=stale; fwd-status=200";
+    let revalidated = "fwd=stale; detail=revalidated";
     check(TAG, 200, revalidated, "revalidated").await;
     for (status, reason) in [
         (503, "stale_unreachable"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use larder::cache::freshness::StaleLimit;
+use larder::cache::freshness::{Freshness, StaleLimit};
 use larder::oci::MediaType;
 
 use super::{STALE, TAG, outcome, push};
@@ -96,7 +96,7 @@ async fn what_the_registry_denied_does_not_come_back_when_it_is_gone() {
     }
     registry.restart().await;
     registry.clear_faults();
-    let revalidated = "hit; fwd=stale; fwd-status=200";
+    let revalidated = "fwd=stale; detail=revalidated";
     assert_eq!(outcome(&proxy, TAG).await, (200, revalidated.into()));
     registry.stop().await;
     proxy.advance(STALE);
@@ -114,7 +114,7 @@ async fn an_absence_that_only_a_head_says_is_not_believed() {
     proxy.get(TAG).await.body().await;
     registry.inject(Fault::on(Kind::ManifestHead).status(404));
     proxy.advance(STALE);
-    let revalidated = "hit; fwd=stale; fwd-status=200";
+    let revalidated = "fwd=stale; detail=revalidated";
     assert_eq!(outcome(&proxy, TAG).await, (200, revalidated.into()));
 }
 
@@ -158,4 +158,25 @@ async fn a_client_that_has_it_already_is_told_how_old_that_is() {
     let seconds = STALE.as_secs().to_string();
     assert_eq!(reply.header("age"), Some(seconds.as_str()));
     assert!(reply.header("warning").is_some());
+}
+
+#[tokio::test]
+async fn a_tag_that_moved_to_what_is_not_taken_costs_one_pull() {
+    let registry = FakeRegistry::start().await;
+    push(&registry, "1", 1);
+    let proxy = TestProxy::builder()
+        .upstream("up.test", &registry)
+        .freshness(Freshness::Always);
+    let proxy = proxy.start().await;
+    proxy.get(TAG).await.body().await;
+    let repository = registry.repository("app");
+    let broken = repository.manifest(MediaType::OCI_MANIFEST, "no manifest at all");
+    repository.tag("1", broken);
+    registry.clear_log();
+    for _ in 0..3 {
+        let stale = (200, "stale_unreachable".to_owned());
+        assert_eq!(outcome(&proxy, TAG).await, stale);
+    }
+    assert_eq!(registry.count(Kind::ManifestHead), 3);
+    assert_eq!(registry.count(Kind::ManifestGet), 1);
 }

@@ -100,7 +100,7 @@ async fn a_registry_that_is_slow_for_longer_than_an_old_answer_lasts_is_waited_f
         gate.open();
     };
     let (found, ()) = tokio::join!(outcome(&proxy, TAG), open);
-    assert_eq!(found, (200, "hit; fwd=stale; fwd-status=200".into()));
+    assert_eq!(found, (200, "fwd=stale; detail=revalidated".into()));
 }
 
 #[tokio::test]

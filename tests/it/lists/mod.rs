@@ -58,7 +58,7 @@ async fn refusal(proxy: &TestProxy, path: &str) -> (u16, String, String) {
 /// Where an answer came from.
 const HIT: &str = "larder; hit";
 const MISS: &str = "larder; fwd=miss; stored";
-const REVALIDATED: &str = "larder; hit; fwd=stale; fwd-status=200";
+const REVALIDATED: &str = "larder; fwd=stale; detail=revalidated";
 const OFFLINE: &str = "larder; hit; detail=offline";
 const UNREACHABLE: &str = "larder; hit; detail=stale_unreachable";
 const RATE_LIMITED: &str = "larder; hit; detail=stale_rate_limited";

@@ -42,7 +42,7 @@ async fn a_tag_that_did_not_move_costs_one_head_however_many_ask() {
         gate.open();
     };
     let (outcomes, ()) = tokio::join!(futures_util::future::join_all((0..20).map(ask)), open);
-    assert_eq!(outcomes[0], "larder; hit; fwd=stale; fwd-status=200");
+    assert_eq!(outcomes[0], "larder; fwd=stale; detail=revalidated");
     assert_eq!(registry.lines(), ["HEAD app/manifests/1"]);
     assert_eq!(
         proxy
