@@ -411,10 +411,11 @@ pub(super) mod tests {
                 ErrorCode::ConfiguredByPattern,
                 "'*.ecr.example.com'",
             ),
+            ("qvay.io", ErrorCode::NotConfigured, "did you mean quay.io?"),
             (
-                "qvay.io",
+                "registry.example",
                 ErrorCode::NotConfigured,
-                "did you mean quay.io, or ",
+                "not configured here: there ",
             ),
             ("*", ErrorCode::InvalidRequest, "names no upstream"),
             ("r.io/app", ErrorCode::InvalidRequest, "names no upstream"),

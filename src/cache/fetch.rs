@@ -325,7 +325,9 @@ async fn take(
     };
     let (content, parsed) = checked(&reference, &fetched).inspect_err(|error| {
         tracing::warn!(repository.name = %view, reference = %reference, error = with_causes(error), "a manifest is refused");
-        if matches!(error, CacheError::BadManifest(_) | CacheError::Schema1) {
+        // What a digest names is the same the next time.
+        let is_for_good = matches!(error, CacheError::BadManifest(_) | CacheError::Schema1);
+        if is_for_good && matches!(reference, Reference::Digest(_)) {
             backing.negative.refuse(absent.clone(), error);
         }
     })?;

@@ -213,7 +213,7 @@ impl Manifests {
         };
         let answer = match self.by_tag(&name, asked).await {
             Err(failure) if class == VariantClass::Manifest => {
-                self.as_index(name, want, failure).await?
+                self.as_index(name, asked, failure).await?
             }
             answer => answer?,
         };

@@ -70,7 +70,7 @@ impl Manifests {
     pub(super) async fn as_index(
         &self,
         name: TagName,
-        want: Want,
+        asked: Asked,
         failure: CacheError,
     ) -> Result<ManifestAnswer, CacheError> {
         let name = TagName {
@@ -82,9 +82,9 @@ impl Manifests {
         };
         let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
         match self.backing.reach(&name.view)? {
-            Reach::Offline => self.offline(&name, &record, want).await,
+            Reach::Offline => self.by_tag(&name, asked).await,
             Reach::Online => {
-                self.outlasting(&name, &record, &policy, want, failure)
+                self.outlasting(&name, &record, &policy, asked.want, failure)
                     .await
             }
         }
