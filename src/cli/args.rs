@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::client_config::{CLIENT_CONFIG_HELP, ClientConfigArguments};
 use super::inspect::PlatformName;
 use crate::addressing::ImageName;
 use crate::config::Flags;
@@ -83,6 +84,9 @@ pub(super) enum Command {
     /// Says how the running larder stands.
     #[command(after_long_help = STATUS_HELP)]
     Status(StatusArguments),
+    /// Writes the configuration by which a client pulls through larder.
+    #[command(after_long_help = CLIENT_CONFIG_HELP)]
+    ClientConfig(Box<ClientConfigArguments>),
 }
 
 const TAGS_HELP: &str = "\
@@ -344,11 +348,17 @@ impl From<CheckArguments> for Flags {
     }
 }
 
-impl From<ConfigArguments> for Flags {
-    fn from(arguments: ConfigArguments) -> Self {
+impl From<&ConfigArguments> for Flags {
+    fn from(arguments: &ConfigArguments) -> Self {
         Self {
-            config: arguments.config,
+            config: arguments.config.clone(),
             ..Self::default()
         }
+    }
+}
+
+impl From<ConfigArguments> for Flags {
+    fn from(arguments: ConfigArguments) -> Self {
+        (&arguments).into()
     }
 }

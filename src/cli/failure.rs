@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use thiserror::Error;
 
+use super::client_config::{NotDelivered, Refused};
 use super::not_done::NotDone;
 use super::printable;
 use super::trouble::Trouble;
@@ -158,6 +159,12 @@ fn hint(error: &anyhow::Error) -> Option<Cow<'static, str>> {
     if let Some(door) = error.downcast_ref::<NotListening>() {
         let kind = error.downcast_ref::<io::Error>()?.kind();
         return listen_hint(*door, kind);
+    }
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return refused.hint().map(Cow::Owned);
+    }
+    if let Some(not_delivered) = error.downcast_ref::<NotDelivered>() {
+        return not_delivered.hint().map(Cow::Borrowed);
     }
     let store = error.chain().find_map(|cause| cause.downcast_ref());
     store.and_then(store_hint).map(Cow::Borrowed)

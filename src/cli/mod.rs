@@ -8,6 +8,7 @@ mod ago;
 mod args;
 mod assembly;
 mod check;
+mod client_config;
 mod columns;
 mod failure;
 mod foundation;
@@ -69,6 +70,9 @@ fn run(
         Command::Refresh(arguments) => refresh::refresh(arguments, surroundings, output),
         Command::Upstream(arguments) => upstream::upstream(arguments, surroundings, output),
         Command::Status(arguments) => status::status(arguments, surroundings, output),
+        Command::ClientConfig(arguments) => {
+            client_config::client_config(*arguments, surroundings, output)
+        }
     };
     match done {
         Ok(()) => Exit::Done,

@@ -44,7 +44,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
 }
 
 /// Runs a command; returns its exit, its data and its talk.
-fn larder(arguments: &[&str], variables: &[(&str, &str)]) -> (Exit, String, String) {
+pub(super) fn larder(arguments: &[&str], variables: &[(&str, &str)]) -> (Exit, String, String) {
     let (data, talk) = (Written::default(), Written::default());
     let mut output = Output::new(data.clone(), talk.clone());
     let arguments = ["larder"].iter().chain(arguments).map(OsString::from);
@@ -52,7 +52,7 @@ fn larder(arguments: &[&str], variables: &[(&str, &str)]) -> (Exit, String, Stri
     (exit, data.text(), talk.text())
 }
 
-fn assert_shown(name: &str, text: &str) {
+pub(super) fn assert_shown(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_omit_expression(true);
     settings.set_prepend_module_to_snapshot(false);
@@ -66,11 +66,18 @@ fn help_teaches() {
     assert_shown("help", &command.render_long_help().to_string());
     assert_shown("help_short", &command.render_help().to_string());
     for name in [
-        "serve", "check", "tags", "inspect", "refresh", "upstream", "status",
+        "serve",
+        "check",
+        "tags",
+        "inspect",
+        "refresh",
+        "upstream",
+        "status",
+        "client-config",
     ] {
         let command = command.find_subcommand_mut(name).unwrap();
         assert_shown(
-            &format!("help_{name}"),
+            &format!("help_{}", name.replace('-', "_")),
             &command.render_long_help().to_string(),
         );
     }
