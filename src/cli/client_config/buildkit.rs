@@ -45,7 +45,7 @@ pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
             "A connection that does not come about costs it 30s. Other registries are reached as before.",
         ),
     ];
-    notes.extend(plan.names_note());
+    notes.extend(plan.families_note());
     notes.extend(plan.loopback_note("the container of such a builder"));
     let authority = plan.larder.authority();
     let certificates = plan.certificates_file(CERTIFICATES.to_owned());

@@ -3,10 +3,9 @@
 use super::arguments::Way;
 use super::file::{ClientFile, Note, Syntax};
 use super::larder_url::Scheme;
-use super::plan::Plan;
+use super::plan::{InPath, Plan};
 use super::refused::Refused;
 use super::yaml::Yaml;
-use crate::oci::UpstreamName;
 
 const NAME: &str = "kaniko";
 
@@ -17,7 +16,7 @@ const CERTIFICATES: &str = "/kaniko/ssl/certs/larder-ca.pem";
 
 /// Returns the flags of the executor, as a part of its container.
 pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
-    plan.needs_names(NAME)?;
+    let registries = plan.in_paths(NAME)?;
     let mut notes = vec![
         Note::prose(
             "Add these to the arguments of /kaniko/executor, here as the args of its container. They are of kaniko 1.23 and later.",
@@ -25,9 +24,13 @@ pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
         plan.way_note(),
         Note::prose("Other registries are reached as before."),
     ];
-    notes.extend(plan.names_note());
+    notes.extend(plan.families_note());
+    notes.extend(plan.ports_note());
     notes.extend(plan.loopback_note("the container of the build"));
-    let flags = flags(plan).into_iter().map(Yaml::Text).collect();
+    let flags = flags(plan, &registries)
+        .into_iter()
+        .map(Yaml::Text)
+        .collect();
     let executor = ClientFile {
         path: "kaniko.yaml".to_owned(),
         syntax: Syntax::Commented,
@@ -45,16 +48,16 @@ pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
     Ok([executor].into_iter().chain(certificates).collect())
 }
 
-fn flags(plan: &Plan) -> Vec<String> {
+fn flags(plan: &Plan, registries: &[InPath<'_>]) -> Vec<String> {
     let authority = plan.larder.authority();
-    let map = |name: &UpstreamName| {
+    let map = |InPath { name, segment }: &InPath<'_>| {
         let registry = match name.is_docker_hub() {
             true => DOCKER_HUB,
             false => name.as_str(),
         };
-        format!("--registry-map={registry}={authority}/{name}")
+        format!("--registry-map={registry}={authority}/{segment}")
     };
-    let mut flags: Vec<String> = plan.upstreams.iter().map(map).collect();
+    let mut flags: Vec<String> = registries.iter().map(map).collect();
     if let Scheme::Http = plan.larder.scheme() {
         flags.push(format!("--insecure-registry={authority}"));
     }

@@ -1,5 +1,6 @@
 //! What is to be written, whoever the client is: which registries are pulled through larder, and how it is reached.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::arguments::{ClientConfigArguments, Way};
@@ -8,7 +9,7 @@ use super::file::{ClientFile, Note, Syntax};
 use super::larder_url::{LarderUrl, Scheme};
 use super::refused::Refused;
 use crate::addressing::{self, Addressing, Asked, Target};
-use crate::oci::{UpstreamName, UpstreamPattern};
+use crate::oci::{RepositoryName, UpstreamName, UpstreamPattern};
 
 /// What a client is to do.
 #[derive(Clone, Debug)]
@@ -25,6 +26,17 @@ pub(super) struct Plan {
     pub(super) certificates: Option<Certificates>,
     /// Where a name leads that says no registry.
     bare_names: Option<UpstreamName>,
+    /// First parts of names that mean a registry, besides its name.
+    aliases: HashMap<UpstreamName, String>,
+}
+
+/// A registry, and what stands for it in front of the names of its images.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InPath<'a> {
+    /// The registry.
+    pub(super) name: &'a UpstreamName,
+    /// The first part of names: its own name, or an alias.
+    pub(super) segment: &'a str,
 }
 
 /// Which registries are meant.
@@ -79,15 +91,41 @@ impl Plan {
             coverage,
             certificates,
             bare_names,
+            aliases: aliases(settings),
         })
     }
 
-    /// Checks that the client, which needs names, has one.
+    /// Checks that there is a registry that is known by its name, for a client that needs names.
     pub(super) fn needs_names(&self, client: &'static str) -> Result<(), Refused> {
         match self.upstreams.is_empty() {
             true => Err(Refused::NoNames { client }),
             false => Ok(()),
         }
+    }
+
+    /// Returns the registries for a client that puts them into the names of images behind larder. The name of an image
+    /// cannot have a port in the middle, so a registry with one needs an alias.
+    pub(super) fn in_paths(&self, client: &'static str) -> Result<Vec<InPath<'_>>, Refused> {
+        self.needs_names(client)?;
+        let in_path = |name| {
+            let segment = self.segment(name)?;
+            Some(InPath { name, segment })
+        };
+        let found: Vec<InPath<'_>> = self.upstreams.iter().filter_map(in_path).collect();
+        match self.upstreams.first() {
+            Some(first) if found.is_empty() => Err(Refused::NoAlias {
+                client,
+                name: first.clone(),
+            }),
+            Some(_) | None => Ok(found),
+        }
+    }
+
+    fn segment<'a>(&'a self, name: &'a UpstreamName) -> Option<&'a str> {
+        let is_segment = name.as_str().parse::<RepositoryName>().is_ok();
+        is_segment
+            .then(|| name.as_str())
+            .or_else(|| self.aliases.get(name).map(String::as_str))
     }
 
     /// Refuses to keep a client from going around larder that does so after every error.
@@ -130,17 +168,33 @@ impl Plan {
         })
     }
 
-    /// Says which of the registries a client is not told of that needs their names in full.
-    pub(super) fn names_note(&self) -> Option<Note> {
+    /// Says which families of registries a client is not told of that needs names in full.
+    pub(super) fn families_note(&self) -> Option<Note> {
         let families = match &self.coverage {
-            Coverage::All(families) if !families.is_empty() => families,
-            Coverage::All(_) | Coverage::Chosen => return None,
+            Coverage::All(families) => families,
+            Coverage::Chosen => return None,
         };
         let families: Vec<String> = families.iter().map(ToString::to_string).collect();
-        Some(Note::prose(format!(
-            "Left out, since this client needs names in full: {}. Name those that are used with --upstream.",
-            families.join(", ")
-        )))
+        (!families.is_empty()).then(|| {
+            Note::prose(format!(
+                "Left out, since this client needs names in full: {}. Name those that are used with --upstream.",
+                families.join(", ")
+            ))
+        })
+    }
+
+    /// Says which registries a client is not told of that puts them into the names of images.
+    pub(super) fn ports_note(&self) -> Option<Note> {
+        let without = |name: &&UpstreamName| self.segment(name).is_none();
+        let names = self.upstreams.iter().filter(without);
+        let names: Vec<&str> = names.map(UpstreamName::as_str).collect();
+        (!names.is_empty()).then(|| {
+            Note::prose(format!(
+                "Left out, since for this client the registry stands in the name of the image, where no port can be: {}. Give \
+                 it another name there with aliases in its [[upstream]].",
+                names.join(", ")
+            ))
+        })
     }
 
     /// Warns that an address of the client's own machine means another one where it runs.
@@ -177,6 +231,21 @@ fn all(patterns: &[UpstreamPattern]) -> (Vec<UpstreamName>, Coverage) {
         }
     }
     (names, Coverage::All(families))
+}
+
+/// Returns an alias of each registry that has one.
+fn aliases(settings: &addressing::Settings) -> HashMap<UpstreamName, String> {
+    let aliases = settings
+        .upstreams
+        .iter()
+        .filter_map(|rule| match &rule.pattern {
+            UpstreamPattern::Exactly(name) => {
+                let alias = rule.aliases.first()?;
+                Some((name.clone(), alias.as_str().to_owned()))
+            }
+            UpstreamPattern::Labels(_) => None,
+        });
+    aliases.collect()
 }
 
 /// Returns each of the names once.

@@ -6,9 +6,8 @@ use serde::Serialize;
 use super::arguments::Way;
 use super::file::{ClientFile, Note, Syntax};
 use super::larder_url::Scheme;
-use super::plan::Plan;
+use super::plan::{InPath, Plan};
 use super::refused::Refused;
-use crate::oci::UpstreamName;
 
 const NAME: &str = "podman";
 
@@ -38,7 +37,7 @@ struct Place {
 
 /// Returns the files of these clients.
 pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
-    plan.needs_names(NAME)?;
+    let registries = plan.in_paths(NAME)?;
     let mut notes = vec![
         Note::prose("podman, skopeo and buildah read it at each pull. CRI-O reads it again after"),
         Note::Code("systemctl reload crio"),
@@ -54,13 +53,10 @@ pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
         ));
     }
     notes.push(Note::prose("Other registries are reached as before."));
-    notes.extend(plan.names_note());
+    notes.extend(plan.families_note());
+    notes.extend(plan.ports_note());
     let registries = Registries {
-        registry: plan
-            .upstreams
-            .iter()
-            .map(|name| registry(plan, name))
-            .collect(),
+        registry: registries.iter().map(|it| registry(plan, *it)).collect(),
     };
     let registries = ClientFile {
         path: "/etc/containers/registries.conf.d/50-larder.conf".to_owned(),
@@ -73,9 +69,9 @@ pub(super) fn files(plan: &Plan) -> Result<Vec<ClientFile>, Refused> {
     Ok([registries].into_iter().chain(certificates).collect())
 }
 
-fn registry(plan: &Plan, name: &UpstreamName) -> Registry {
+fn registry(plan: &Plan, InPath { name, segment }: InPath<'_>) -> Registry {
     let larder = Place {
-        location: format!("{}/{name}", plan.larder.authority()),
+        location: format!("{}/{segment}", plan.larder.authority()),
         insecure: match plan.larder.scheme() {
             Scheme::Http => Some(true),
             Scheme::Https => None,

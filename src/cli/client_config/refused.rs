@@ -33,6 +33,16 @@ pub(in crate::cli) enum Refused {
         /// What the client is called.
         client: &'static str,
     },
+    /// No registry can stand in the name of an image.
+    #[error(
+        "{client} has the registry in the name of the image, where {name} cannot stand because of its port"
+    )]
+    NoAlias {
+        /// What the client is called.
+        client: &'static str,
+        /// The first of the registries.
+        name: UpstreamName,
+    },
     /// The address is a virtual host.
     #[error("at {authority} names lead {} alone, and not to {wanted}", place(found.as_ref()))]
     VirtualHost {
@@ -109,6 +119,9 @@ impl Refused {
                 "{authority} is in hosts of an [[upstream]]: use another name of larder in --url, or name that upstream alone"
             )),
             Self::NoNames { .. } => Some("name the registries that are used with --upstream".to_owned()),
+            Self::NoAlias { name, .. } => Some(format!(
+                "give it another name with aliases in the [[upstream]] with name = \"{name}\""
+            )),
             Self::NotConfigured(_)
             | Self::HubNotChosen { .. }
             | Self::NotEncrypted

@@ -21,6 +21,7 @@ const CONFIG: &str = "
     hosts = ['hub.larder.example']
     [[upstream]]
     name = 'registry.corp.example:5000'
+    aliases = ['corp']
     [[upstream]]
     name = '*.dkr.ecr.*.amazonaws.com'
 ";
@@ -231,6 +232,42 @@ fn only_what_was_chosen_is_written() {
         content.contains("names in full: *.dkr.ecr.*.amazonaws.com"),
         "{content}"
     );
+}
+
+#[test]
+fn a_registry_with_a_port_stands_in_names_by_its_alias() {
+    let machine = Machine::new();
+    let podman = |machine: &Machine| {
+        let (data, _) = machine.done(&["podman", "--url", HTTP, "--mode", "strict"]);
+        let registries: toml::Table = toml::from_str(&data).unwrap();
+        let registries = registries["registry"].as_array().unwrap().iter();
+        let location = |it: &toml::Value| it["location"].as_str().unwrap().to_owned();
+        (registries.map(location).collect::<Vec<_>>(), data)
+    };
+    let (locations, _) = podman(&machine);
+    let larder = "larder.example:5000";
+    assert_eq!(
+        locations,
+        [format!("{larder}/docker.io"), format!("{larder}/corp")]
+    );
+    let (data, _) = machine.done(&["kaniko", "--url", HTTP, "--mode", "strict"]);
+    let flag = format!("--registry-map=registry.corp.example:5000={larder}/corp\"");
+    assert!(data.contains(&flag), "{data}");
+
+    let without = CONFIG.replace("aliases = ['corp']", "");
+    fs::write(machine.path("larder.toml"), without).unwrap();
+    let (locations, data) = podman(&machine);
+    assert_eq!(locations, [format!("{larder}/docker.io")]);
+    assert!(data.contains("no port can"), "{data}");
+    let corp = ["--upstream", "registry.corp.example:5000"];
+    for client in ["podman", "kaniko"] {
+        let flags = [client, "--url", HTTP, "--mode", "strict"];
+        let talk = machine.refused(&[&flags[..], &corp].concat());
+        assert!(
+            talk.contains("\nhint: give it another name with aliases"),
+            "{talk}"
+        );
+    }
 }
 
 #[test]

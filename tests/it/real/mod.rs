@@ -9,6 +9,7 @@
     reason = "test support: what fails here fails the test"
 )]
 
+mod client_config;
 mod coalescing;
 mod healing;
 mod logins;

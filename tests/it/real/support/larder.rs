@@ -45,10 +45,10 @@ impl Larder {
         larder
     }
 
-    /// Starts one for a user whose home folder this is, who knows the registry by its address.
+    /// Starts one for a user whose home folder this is, who knows the registry by its address, or as `up`.
     pub(crate) fn of_user(upstream: u16, home: &Path) -> Self {
         let address = format!("127.0.0.1:{upstream}");
-        let mut larder = Self::prepared(&address, upstream, "10m", "");
+        let mut larder = Self::prepared(&address, upstream, "10m", "aliases = ['up']");
         larder.home = Some(home.to_owned());
         larder.start();
         larder
@@ -98,6 +98,12 @@ impl Larder {
         let (code, data, talk) = self.run(arguments);
         assert_eq!(code, 0, "{talk}");
         data
+    }
+
+    /// Returns the configuration by which podman and skopeo pull through it.
+    pub(crate) fn registries_conf(&self, mode: &str) -> String {
+        let url = format!("http://127.0.0.1:{}", self.port);
+        self.answer(&["client-config", "podman", "--url", &url, "--mode", mode])
     }
 
     /// Runs a command that has to fail with this code, and returns what it says.

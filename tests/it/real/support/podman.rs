@@ -55,6 +55,11 @@ impl Podman {
         self.user.use_mirror(registry, mirror);
     }
 
+    /// Takes a whole configuration of registries.
+    pub(crate) fn use_registries(&self, text: &str) {
+        self.user.configure("registries.conf", text);
+    }
+
     /// Pulls an image for Linux on this architecture, and returns the digests that it is known by then: that of its
     /// manifest, and that of the index that led to it.
     pub(crate) fn pull(&self, architecture: &str, reference: &str) -> BTreeSet<Digest> {

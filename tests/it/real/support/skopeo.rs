@@ -40,6 +40,11 @@ impl Skopeo {
         self.user.use_mirror(registry, mirror);
     }
 
+    /// Takes a whole configuration of registries.
+    pub(crate) fn use_registries(&self, text: &str) {
+        self.user.configure("registries.conf", text);
+    }
+
     /// Logs in to a registry, as a user does, and so that it is remembered.
     pub(crate) fn log_in(&self, registry: &str, user: &str, password: &str) {
         let errors = tempfile::NamedTempFile::new().unwrap();
@@ -66,6 +71,24 @@ impl Skopeo {
     /// Pulls an image and returns what came.
     pub(crate) fn pull(&self, platforms: Platforms, reference: &str) -> Content {
         self.start_pull(platforms, reference).finish()
+    }
+
+    /// Pulls an image whole. Only the configuration of registries says where from, and what may be unencrypted.
+    pub(crate) fn pull_as_configured(&self, reference: &str) -> Content {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("image");
+        let errors = folder.path().join("errors");
+        let mut command = self.command();
+        command
+            .args([
+                "copy",
+                "--all",
+                reference,
+                &format!("dir:{}", image.display()),
+            ])
+            .stderr(File::create(&errors).unwrap());
+        finish(Process::start(&mut command), &errors);
+        Content::read(&image)
     }
 
     /// Returns the digest of the manifest or index that a name stands for at this moment.
