@@ -1,7 +1,10 @@
 //! What clients are given, as people see it, and as clients read it.
 
+mod delivery;
+mod refusals;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -311,160 +314,6 @@ fn an_address_that_means_another_machine_is_told() {
             );
         }
     }
-}
-
-#[test]
-fn what_cannot_be_written_is_told() {
-    let machine = Machine::new();
-    let ca = machine.path("ca.pem");
-    let mut shown = String::new();
-    for arguments in [
-        &["docker", "--url", HTTP, "--mode", "strict"][..],
-        &[
-            "docker",
-            "--url",
-            HTTP,
-            "--mode",
-            "fallback",
-            "--upstream",
-            "registry.corp.example:5000",
-        ],
-        &[
-            "podman",
-            "--url",
-            HTTP,
-            "--mode",
-            "strict",
-            "--upstream",
-            "ghcr.io",
-        ],
-        &[
-            "podman",
-            "--url",
-            "http://hub.larder.example",
-            "--mode",
-            "strict",
-        ],
-        &[
-            "podman",
-            "--url",
-            HTTP,
-            "--mode",
-            "strict",
-            "--upstream",
-            "*.azurecr.io",
-        ],
-        &[
-            "podman",
-            "--url",
-            "http://larder:5000/v2",
-            "--mode",
-            "strict",
-        ],
-        &["podman", "--url", "larder:5000", "--mode", "strict"],
-        &[
-            "podman",
-            "--url",
-            HTTP,
-            "--mode",
-            "strict",
-            "--ca-file",
-            ca.to_str().unwrap(),
-        ],
-        &["podman", "--url", HTTP, "--mode", "strict", "--force"],
-    ] {
-        shown += &format!("==== {}\n", arguments.join(" "));
-        shown += &machine.refused(arguments);
-    }
-    assert_shown(
-        "client_config_refusals",
-        &shown.replace(ca.to_str().unwrap(), "ca.pem"),
-    );
-    // A virtual host is an address for its own registry.
-    let hub = [
-        "--url",
-        "http://hub.larder.example",
-        "--upstream",
-        "docker.io",
-    ];
-    for client in ["podman", "containerd", "docker"] {
-        machine.done(&[&[client, "--mode", "fallback"][..], &hub].concat());
-    }
-    fs::write(
-        machine.path("larder.toml"),
-        CONFIG.replace("'docker.io'\n    [[", "'none'\n    [["),
-    )
-    .unwrap();
-    let talk = machine.refused(&["docker", "--url", HTTP, "--mode", "fallback"]);
-    assert!(
-        talk.contains("such names lead nowhere\nhint: set default_upstream"),
-        "{talk}"
-    );
-    machine.done(&[&["docker", "--mode", "fallback"][..], &hub].concat());
-    let family = "[server]\npublic_registries = false\n[[upstream]]\nname = '*.azurecr.io'\n";
-    fs::write(machine.path("larder.toml"), family).unwrap();
-    let talk = machine.refused(&["podman", "--url", HTTP, "--mode", "strict"]);
-    assert!(
-        talk.contains("\nhint: name the registries that are used with --upstream"),
-        "{talk}"
-    );
-    machine.done(&["containerd", "--url", HTTP, "--mode", "strict"]);
-}
-
-#[test]
-fn files_are_written_as_a_tree_and_never_over_others() {
-    let machine = Machine::new();
-    let target = machine.path("out");
-    let ca = machine.path("ca.pem");
-    let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let (out, ca) = (text(&target), text(&ca));
-    let flags = ["docker", "--mode", "fallback", "--output-dir", &out];
-    let encrypted = [&flags[..], &["--url", HTTPS, "--ca-file", &ca]].concat();
-    let plain = [&flags[..], &["--url", HTTP]].concat();
-    let daemon = target.join("etc/docker/daemon.json");
-    let certificate = target.join("etc/docker/certs.d/larder.example/ca.crt");
-    // Twice: what is the same already is no obstacle.
-    for _ in 0..2 {
-        let (data, talk) = machine.done(&encrypted);
-        assert_eq!(
-            data,
-            format!("{}\n{}\n", daemon.display(), certificate.display())
-        );
-        assert!(talk.contains("systemctl reload docker"), "{talk}");
-    }
-    assert_eq!(fs::read_to_string(&certificate).unwrap(), CERTIFICATE);
-    let before = fs::read(&daemon).unwrap();
-    let (exit, data, talk) = machine.run(&plain);
-    assert_eq!((exit, data.as_str()), (Exit::Failed, ""));
-    assert!(
-        talk.contains(&format!("files that differ: {}\nhint: ", daemon.display())),
-        "{talk}"
-    );
-    assert!(talk.contains("--force"), "{talk}");
-    assert_eq!(fs::read(&daemon).unwrap(), before);
-    machine.done(&[&plain[..], &["--force"]].concat());
-    assert_ne!(fs::read(&daemon).unwrap(), before);
-    // One that differs keeps all from being written.
-    fs::remove_file(&certificate).unwrap();
-    assert_eq!(machine.run(&encrypted).0, Exit::Failed);
-    assert!(!certificate.exists());
-}
-
-#[test]
-fn paths_in_the_home_folder_are_below_the_folder_too() {
-    let machine = Machine::new();
-    let target = machine.path("out");
-    let out = target.to_str().unwrap();
-    machine.done(&[
-        "docker-desktop",
-        "--url",
-        HTTP,
-        "--mode",
-        "fallback",
-        "--output-dir",
-        out,
-    ]);
-    assert!(target.join(".docker/daemon.json").exists());
 }
 
 #[test]
