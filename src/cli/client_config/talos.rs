@@ -9,7 +9,9 @@ use super::yaml::{Key, Yaml};
 /// Returns a patch for the configuration of a machine.
 pub(super) fn files(plan: &Plan) -> Vec<ClientFile> {
     let mut notes = vec![
-        Note::prose("Patch the machines with it. They take it without a restart:"),
+        Note::prose(
+            "Patch the machines with it. A machine restarts only if its version of Talos needs that:",
+        ),
         Note::Code("talosctl --nodes NODE patch machineconfig --patch @larder.yaml"),
         plan.way_note(),
         Note::prose(others(plan)),
