@@ -85,6 +85,9 @@ async fn they_get_it_offline_as_others_do() {
     .await;
     proxy.set_mode("up.test", Mode::Offline);
     registry.clear_log();
+    let fresh = Some("larder; hit".to_owned());
+    assert_eq!(ask(&proxy).await, (200, fresh, image.clone()));
+    proxy.advance(STALE);
     assert_eq!(ask(&proxy).await, (200, told("offline"), image));
     assert_eq!(registry.lines(), Vec::<String>::new());
 }
