@@ -1,12 +1,14 @@
-//! What every long-lived part stands on: tasks that are counted and drained, the clock, the signals to stop, open files.
+//! What every long-lived part stands on: tasks that are counted and drained, the clock, the signals to stop, files.
 
 pub mod clock;
 pub mod executor;
 pub mod instance;
 pub mod open_files;
 pub mod shutdown;
+pub mod stamp;
 pub mod tasks;
 
 pub use clock::{Clock, Timestamp};
 pub use instance::InstanceId;
+pub use stamp::Stamp;
 pub use tasks::Tasks;

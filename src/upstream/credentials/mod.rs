@@ -16,7 +16,6 @@ mod helper_answers;
 mod secret_file;
 mod server_name;
 mod source;
-mod stamp;
 mod watched;
 
 #[cfg(test)]

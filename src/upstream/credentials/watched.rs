@@ -16,7 +16,7 @@ use futures_util::future::{BoxFuture, Shared};
 use rustix::fs::OFlags;
 use tokio::time::{Instant, timeout};
 
-use super::stamp::Stamp;
+use crate::runtime::Stamp;
 use crate::runtime::Tasks;
 
 /// What a file says.

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 ///
 /// Times are as coarse as the kernel's tick: who writes twice within one of them may leave the same stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -17,7 +17,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// Takes the stamp of a file, links followed.
-    pub(super) fn of(metadata: &Metadata) -> Self {
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
