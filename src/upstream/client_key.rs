@@ -1,21 +1,18 @@
 //! Our certificate towards an endpoint, read again when its files change.
 
-use std::fs::{self, Metadata};
-use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use tokio::time::Instant;
 
 use super::settings::ClientCertificate;
-use super::tls::{TlsError, read_certificates};
+use super::tls::{TlsError, read_pair};
+use crate::runtime::Stamp;
 use crate::telemetry::with_causes;
 
 /// A certificate and its key, as the files have them.
@@ -34,9 +31,8 @@ struct Kept {
     looked: Instant,
 }
 
-/// What changes with a file: when it was written, which one it is, and its size. `None` when it is not there.
-type Stamp = Option<(i64, i64, u64, u64)>;
-type Stamps = (Stamp, Stamp);
+/// Of the certificate and of the key; `None` when a file is not there.
+type Stamps = (Option<Stamp>, Option<Stamp>);
 
 impl ClientKey {
     /// How often at most the files are looked at. They are small, and local: reading them takes less than a handshake.
@@ -103,28 +99,12 @@ fn read(
     files: &ClientCertificate,
     provider: &CryptoProvider,
 ) -> Result<Arc<CertifiedKey>, TlsError> {
-    let certificates = read_certificates(&files.cert_file)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key_file).map_err(|source| TlsError::Key {
-        path: files.key_file.clone(),
-        source: Arc::new(source),
-    })?;
-    let pair = CertifiedKey::from_der(certificates, key, provider);
-    pair.map(Arc::new).map_err(|source| TlsError::Pair {
-        certificate: files.cert_file.clone(),
-        key: files.key_file.clone(),
-        source,
-    })
+    read_pair(&files.cert_file, &files.key_file, provider).map(Arc::new)
 }
 
 fn stamps(files: &ClientCertificate) -> Stamps {
-    let stamp = |found: io::Result<Metadata>| {
-        let found = found.ok()?;
-        Some((found.mtime(), found.mtime_nsec(), found.ino(), found.size()))
-    };
-    (
-        stamp(fs::metadata(&files.cert_file)),
-        stamp(fs::metadata(&files.key_file)),
-    )
+    let stamp = |path| Some(Stamp::of(&fs::metadata(path).ok()?));
+    (stamp(&files.cert_file), stamp(&files.key_file))
 }
 
 #[cfg(test)]

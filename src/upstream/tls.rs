@@ -8,7 +8,8 @@ use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use thiserror::Error;
@@ -65,7 +66,10 @@ pub enum TlsError {
 }
 
 /// Reads the certificates of a PEM file, at least one.
-pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+///
+/// # Errors
+/// [`TlsError::File`] when it cannot be read, or has none.
+pub fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let certificates = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .and_then(|found| match found.is_empty() {
@@ -75,6 +79,28 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     certificates.map_err(|source| TlsError::File {
         path: path.to_owned(),
         source: Arc::new(source),
+    })
+}
+
+/// Reads a certificate with those that vouch for it, and its private key, both from PEM files.
+///
+/// # Errors
+/// [`TlsError`] when one cannot be read, or they do not belong together.
+pub fn read_pair(
+    certificate: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, TlsError> {
+    let certificates = read_certificates(certificate)?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|source| TlsError::Key {
+        path: key.to_owned(),
+        source: Arc::new(source),
+    })?;
+    let pair = CertifiedKey::from_der(certificates, private, provider);
+    pair.map_err(|source| TlsError::Pair {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
     })
 }
 
