@@ -35,12 +35,28 @@ impl Door {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn bind(listen: SocketAddr, registry: Registry, tasks: Tasks) -> io::Result<Self> {
-        let listener = TcpListener::bind(listen).await?;
-        Ok(Self {
+        Ok(Self::at(TcpListener::bind(listen).await?, registry, tasks))
+    }
+
+    /// Takes a socket that listens already.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn over(
+        socket: std::net::TcpListener,
+        registry: Registry,
+        tasks: Tasks,
+    ) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        Ok(Self::at(TcpListener::from_std(socket)?, registry, tasks))
+    }
+
+    fn at(listener: TcpListener, registry: Registry, tasks: Tasks) -> Self {
+        Self {
             listener,
             registry: Arc::new(registry),
             tasks,
-        })
+        }
     }
 
     /// Returns the address that is listened on.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
+use super::activation::Activated;
 use super::failure::NotListening;
 use super::foundation::Foundation;
 use crate::admin::{Door, Gauges, Operations, Socket};
@@ -15,7 +16,7 @@ use crate::oci::UpstreamName;
 use crate::runtime::shutdown::StopSignals;
 use crate::runtime::{Tasks, open_files};
 use crate::server::metrics::Metrics;
-use crate::server::{self, Server};
+use crate::server::{self, BindError, Server};
 use crate::upstream;
 
 /// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
@@ -39,9 +40,10 @@ impl Larder {
     ///
     /// # Errors
     /// When a part cannot start; the error says which, and why.
-    pub(super) async fn assemble(settings: Settings) -> anyhow::Result<Self> {
+    pub(super) async fn assemble(settings: Settings, activated: Activated) -> anyhow::Result<Self> {
         let tasks = Tasks::new();
         let connections = places()?;
+        let (sockets, metrics_socket) = activated.into_sockets();
         let foundation = Foundation::lay(&settings, &tasks).await?;
         foundation.store.keep_swept();
         let operations = Arc::new(foundation.operations());
@@ -68,17 +70,17 @@ impl Larder {
             metrics: Metrics::register(&mut registry),
             instance,
             connections,
+            sockets,
             tasks: tasks.clone(),
         };
-        let listen = settings.server.listen;
-        let server =
-            Server::bind(settings.server, parts).context(NotListening::Registry(listen))?;
-        let door = match settings.metrics_listen {
-            Some(listen) => {
+        let server = Server::bind(settings.server, parts).map_err(not_listening)?;
+        let door = match (metrics_socket, settings.metrics_listen) {
+            (Some(socket), _) => Some(Door::over(socket, registry, tasks.clone())?),
+            (None, Some(listen)) => {
                 let door = Door::bind(listen, registry, tasks.clone()).await;
                 Some(door.context(NotListening::Health(listen))?)
             }
-            None => None,
+            (None, None) => None,
         };
         Ok(Self {
             server,
@@ -99,7 +101,12 @@ impl Larder {
             socket,
             tasks,
         } = self;
-        tracing::info!(server.listen = %server.local_addr()?, "ready");
+        let addresses = server.local_addrs()?;
+        tracing::info!(
+            server.listen = addresses.first().map(tracing::field::display),
+            server.tls.listen = addresses.get(1).map(tracing::field::display),
+            "ready"
+        );
         let stopping = CancellationToken::new();
         if let Some(door) = door {
             drop(tasks.spawn("door", door.run(stopping.clone())));
@@ -130,6 +137,21 @@ impl Larder {
             signal = signals.next() => tracing::warn!(signal, "stops at once"),
         }
         Ok(())
+    }
+}
+
+/// Puts the cause of an address that cannot be listened on below what is said of it, and of nothing else.
+fn not_listening(error: BindError) -> anyhow::Error {
+    match error {
+        BindError::Listen {
+            door,
+            address,
+            source,
+        } => anyhow::Error::new(source).context(match door {
+            server::Door::Registry => NotListening::Registry(address),
+            server::Door::RegistryTls => NotListening::RegistryTls(address),
+        }),
+        BindError::Tls(_) => error.into(),
     }
 }
 

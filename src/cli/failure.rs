@@ -81,6 +81,9 @@ pub(super) enum NotListening {
     /// For the registry API.
     #[error("could not listen at {0}")]
     Registry(SocketAddr),
+    /// For the registry API over TLS.
+    #[error("could not listen at {0} for TLS")]
+    RegistryTls(SocketAddr),
     /// For health and metrics.
     #[error("could not listen at {0} for health and metrics")]
     Health(SocketAddr),
@@ -173,12 +176,16 @@ fn hint(error: &anyhow::Error) -> Option<Cow<'static, str>> {
 fn listen_hint(door: NotListening, kind: io::ErrorKind) -> Option<Cow<'static, str>> {
     let (address, setting) = match door {
         NotListening::Registry(address) => (address, "--listen or server.listen"),
+        NotListening::RegistryTls(address) => (address, "server.tls.listen"),
         NotListening::Health(address) => (address, "server.metrics_listen"),
     };
     match kind {
         io::ErrorKind::AddrInUse => {
-            let hint =
-                format!("another program listens there; choose another address with {setting}");
+            let port = address.port();
+            let hint = format!(
+                "another program listens there, or another larder: `ss -ltnp 'sport = :{port}'` says which to its owner \
+                 and to root; stop it, or choose another address with {setting}"
+            );
             Some(hint.into())
         }
         io::ErrorKind::AddrNotAvailable => Some(
@@ -246,7 +253,8 @@ mod tests {
             not_listening(registry, io::ErrorKind::AddrInUse),
             "error: could not listen at 127.0.0.1:5000\n  \
              because: address in use\n\
-             hint: another program listens there; choose another address with --listen or server.listen"
+             hint: another program listens there, or another larder: `ss -ltnp 'sport = :5000'` says which to its owner \
+             and to root; stop it, or choose another address with --listen or server.listen"
         );
         let error = anyhow::anyhow!("no luck");
         assert_eq!(Failure::running(error).to_string(), "error: no luck");
@@ -255,11 +263,13 @@ mod tests {
     #[test]
     fn the_hint_names_the_setting_of_the_door_that_stays_shut() {
         let registry = |address: &str| NotListening::Registry(address.parse().unwrap());
+        let tls = |address: &str| NotListening::RegistryTls(address.parse().unwrap());
         let health = |address: &str| NotListening::Health(address.parse().unwrap());
         let (in_use, denied) = (io::ErrorKind::AddrInUse, io::ErrorKind::PermissionDenied);
         for (door, kind, named) in [
             (registry("127.0.0.1:80"), denied, "1024 need root"),
             (registry("127.0.0.1:80"), denied, "--listen"),
+            (tls("127.0.0.1:5443"), in_use, "server.tls.listen"),
             (health("127.0.0.1:5001"), in_use, "server.metrics_listen"),
             (health("127.0.0.1:81"), denied, "server.metrics_listen"),
             (
@@ -271,8 +281,8 @@ mod tests {
             let told = not_listening(door, kind);
             let (_, hint) = told.split_once("\nhint: ").expect(&told);
             assert!(hint.contains(named), "{told}");
-            let is_health = matches!(door, NotListening::Health(_));
-            assert!(!(is_health && hint.contains("--listen")), "{told}");
+            let is_other = !matches!(door, NotListening::Registry(_));
+            assert!(!(is_other && hint.contains("--listen")), "{told}");
         }
         for port in [0, 5000] {
             let told = not_listening(registry(&format!("127.0.0.1:{port}")), denied);

@@ -4,6 +4,7 @@
 //! line is wrong. Commands that look at registries have more of them (`trouble.rs`), and so have those that command a
 //! larder (`not_done.rs`).
 
+mod activation;
 mod ago;
 mod args;
 mod assembly;

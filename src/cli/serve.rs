@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::activation::Activated;
 use super::assembly::Larder;
 use super::failure::Failure;
 use super::{check, log_settings};
@@ -21,6 +22,11 @@ const BLOCKING_WORK_LIMIT: Duration = Duration::from_secs(5);
 
 /// Reads the configuration, starts the log and the runtime, and serves.
 pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Failure> {
+    let activated = Activated::take(surroundings).map_err(Failure::Misused)?;
+    let surroundings = &Surroundings {
+        sockets: activated.addresses().map_err(Failure::Misused)?,
+        ..surroundings.clone()
+    };
     let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
     log::init(&log_settings(surroundings, LogLevel::default())?).map_err(Failure::running)?;
     tracing::info!(
@@ -47,7 +53,7 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
         .map_err(Failure::running)?;
     let served = runtime.block_on(async {
         let signals = StopSignals::listen().context("could not listen for signals")?;
-        let larder = Larder::assemble(loaded.settings).await?;
+        let larder = Larder::assemble(loaded.settings, activated).await?;
         larder.run(signals).await
     });
     runtime.shutdown_timeout(BLOCKING_WORK_LIMIT);

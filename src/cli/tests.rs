@@ -40,6 +40,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         is_root: false,
         working_folder: PathBuf::from("/nowhere"),
         system_folder: PathBuf::from("/nowhere/either"),
+        sockets: crate::config::GivenSockets::default(),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct AuthFiles {
 /// Finds the files.
 pub(super) fn find(
     keys: SharedLoginKeys,
-    listen: SocketAddr,
+    mut listen: impl Iterator<Item = SocketAddr>,
     logins: &mut LoginReader<'_>,
 ) -> AuthFiles {
     let wants_own = keys.user_files.is_none_or(|written| written.value);
@@ -37,7 +37,7 @@ pub(super) fn find(
     if wants_own {
         let own = own_files(logins.surroundings);
         let mut own: Vec<PathBuf> = own.filter(|file| !files.used.contains(file)).collect();
-        match listen.ip().to_canonical().is_loopback() {
+        match listen.all(|address| address.ip().to_canonical().is_loopback()) {
             true => files.used.append(&mut own),
             false => files.kept_back = own,
         }

@@ -118,7 +118,7 @@ fn client(
 }
 
 /// Says what is wrong with a file of certificates, and returns it.
-fn certificates(file: Located<PathBuf>, faults: &mut Faults) -> PathBuf {
+pub(super) fn certificates(file: Located<PathBuf>, faults: &mut Faults) -> PathBuf {
     if let Err(problem) = read_certificates(&file.value) {
         let message = format!("'{}' {problem}", file.value.display());
         faults.push(file.place, message);
@@ -140,7 +140,7 @@ fn read_certificates(path: &Path) -> Result<(), String> {
 }
 
 /// Says what is wrong with the file of a key, and returns it.
-fn private_key(file: Located<PathBuf>, faults: &mut Faults) -> PathBuf {
+pub(super) fn private_key(file: Located<PathBuf>, faults: &mut Faults) -> PathBuf {
     let found = read(&file.value).and_then(|bytes| match PrivateKeyDer::from_pem_slice(&bytes) {
         Ok(_) => Ok(()),
         Err(pem::Error::NoItemsFound) => Err("holds no key in PEM form".to_owned()),

@@ -20,6 +20,11 @@ impl Faults {
         });
     }
 
+    /// Returns how many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds the faults of another list.
     pub(super) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
@@ -30,7 +35,11 @@ impl Faults {
         let mut seen = BTreeSet::new();
         self.0.retain(|fault| match &fault.place {
             Place::Text(spot) => seen.insert(spot.line),
-            Place::File(_) | Place::Variable(_) | Place::Flag(_) | Place::Default(_) => true,
+            Place::File(_)
+            | Place::Variable(_)
+            | Place::Flag(_)
+            | Place::Socket(_)
+            | Place::Default(_) => true,
         });
     }
 
@@ -82,7 +91,11 @@ impl fmt::Display for Fault {
         write!(f, "{}: {}", self.place, self.message)?;
         match &self.place {
             Place::Text(spot) => spot.write_excerpt(f),
-            Place::File(_) | Place::Variable(_) | Place::Flag(_) | Place::Default(_) => Ok(()),
+            Place::File(_)
+            | Place::Variable(_)
+            | Place::Flag(_)
+            | Place::Socket(_)
+            | Place::Default(_) => Ok(()),
         }
     }
 }
@@ -98,19 +111,22 @@ pub enum Place {
     Variable(String),
     /// A flag of the command line, by its name.
     Flag(&'static str),
+    /// A socket that whoever started the process opened for it, by its name.
+    Socket(&'static str),
     /// Nowhere: the key, which was not written.
     Default(&'static str),
 }
 
 impl Place {
-    /// Orders faults: the file from its start to its end, then the environment, flags, and what was not written.
+    /// Orders faults: the file from its start to its end, then the environment, flags, sockets, and what was not written.
     fn rank(&self) -> (u8, usize, usize) {
         match self {
             Self::File(_) => (0, 0, 0),
             Self::Text(spot) => (1, spot.line, spot.column),
             Self::Variable(_) => (2, 0, 0),
             Self::Flag(_) => (3, 0, 0),
-            Self::Default(_) => (4, 0, 0),
+            Self::Socket(_) => (4, 0, 0),
+            Self::Default(_) => (5, 0, 0),
         }
     }
 }
@@ -122,6 +138,7 @@ impl fmt::Display for Place {
             Self::File(path) => path.display().fmt(f),
             Self::Variable(name) => f.write_str(name),
             Self::Flag(name) => f.write_str(name),
+            Self::Socket(name) => write!(f, "the socket {name} of LISTEN_FDS"),
             Self::Default(key) => f.write_str(key),
         }
     }

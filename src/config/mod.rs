@@ -5,6 +5,7 @@
 //! process: what surrounds it comes in as [`Surroundings`]. Files named in the configuration are looked at.
 
 mod auth_files;
+mod doors;
 mod egress;
 mod endpoints;
 mod fault;
@@ -31,7 +32,7 @@ pub use auth_files::AuthFiles;
 pub use fault::{Fault, Faults, Place, Spot};
 pub use overrides::Flags;
 pub use settings::Settings;
-pub use surroundings::Surroundings;
+pub use surroundings::{GivenSockets, Surroundings};
 
 use file::Written;
 use overrides::Overrides;
@@ -67,13 +68,17 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
     let from_variables = Written::from_overrides(&mut variables);
     let mut flags = Overrides::from_flags(flags);
     let from_flags = Written::from_overrides(&mut flags);
-    let overrides = [variables.names(), flags.names()].concat();
+    let mut sockets = Overrides::from_sockets(&surroundings.sockets);
+    let from_sockets = Written::from_overrides(&mut sockets);
+    let overrides = [variables.names(), flags.names(), sockets.names()].concat();
     faults.extend(variables.finish());
     faults.extend(flags.finish());
+    faults.extend(sockets.finish());
     let Some(from_file) = from_file else {
         return Err(faults.in_order());
     };
-    let written = from_flags.over(from_variables).over(from_file);
+    let overriding = from_sockets.over(from_flags).over(from_variables);
+    let written = overriding.over(from_file);
     let unreached: Vec<String> = written
         .upstreams
         .iter()

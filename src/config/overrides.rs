@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::fault::{Faults, Place};
 use super::reader::{Located, Section, parse_quoted, unknown};
+use super::surroundings::GivenSockets;
 
 /// Settings given on the command line. They override all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,15 +35,15 @@ impl Overrides {
     /// Every variable of this form is a setting. Others that begin with `LARDER_` are not looked at: Kubernetes sets
     /// `LARDER_PORT` and its like for a service of that name.
     const PREFIX: &str = "LARDER_";
-    /// Stands between section and key.
+    /// Stands between table and key.
     const SEPARATOR: &str = "__";
 
     /// Collects the variables that stand for settings.
     pub(super) fn from_variables(variables: &BTreeMap<String, OsString>) -> Self {
         let entry = |(name, text): (&String, &OsString)| {
             let key = name.strip_prefix(Self::PREFIX)?;
-            let (section, key) = key.split_once(Self::SEPARATOR)?;
-            let key = format!("{section}.{key}").to_ascii_lowercase();
+            key.split_once(Self::SEPARATOR)?;
+            let key = key.replace(Self::SEPARATOR, ".").to_ascii_lowercase();
             Some((key, (Place::Variable(name.clone()), text.clone())))
         };
         Self {
@@ -67,6 +69,22 @@ impl Overrides {
         }
     }
 
+    /// Collects the addresses of sockets that are open already: they are what is listened at, whatever is written.
+    pub(super) fn from_sockets(sockets: &GivenSockets) -> Self {
+        let registry = ("server.listen", "registry", sockets.registry);
+        let registry_tls = ("server.tls.listen", "registry-tls", sockets.registry_tls);
+        let metrics = ("server.metrics_listen", "metrics", sockets.metrics);
+        let entry = |(key, name, address): (&str, &'static str, Option<SocketAddr>)| {
+            let address = OsString::from(address?.to_string());
+            Some((key.to_owned(), (Place::Socket(name), address)))
+        };
+        let entries = [registry, registry_tls, metrics].into_iter();
+        Self {
+            entries: entries.filter_map(entry).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Returns the keys of one section.
     pub(super) fn section(&mut self, name: &'static str) -> OverrideSection<'_> {
         OverrideSection {
@@ -86,7 +104,7 @@ impl Overrides {
     /// Says which variables were not asked for, and are thereby unknown, and returns all faults.
     pub(super) fn finish(mut self) -> Faults {
         let variable = |key: &String| {
-            let key = key.replacen('.', Self::SEPARATOR, 1);
+            let key = key.replace('.', Self::SEPARATOR);
             format!("{}{}", Self::PREFIX, key.to_ascii_uppercase())
         };
         let known: Vec<String> = self.taken.iter().map(variable).collect();

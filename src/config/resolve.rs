@@ -1,12 +1,12 @@
 //! Makes [`Settings`] of what is written: puts defaults in, and checks what must agree.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::auth_files::{self, AuthFiles};
+use super::doors::Doors;
 use super::egress;
 use super::fault::{Faults, Place};
-use super::file::{CacheKeys, ServerKeys, UpstreamKeys, Written};
+use super::file::{CacheKeys, Written};
 use super::logins::LoginReader;
 use super::reader::Located;
 use super::settings::Settings;
@@ -20,18 +20,15 @@ use crate::server::{self, CatalogAudience};
 use crate::store::disk;
 use crate::{addressing, cache, upstream};
 
-/// Where the registry API is served unless something else is written: nobody but this machine gets there.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
-
 /// Makes settings of what is written, and says which files of docker and podman are in them. They are of use only when
 /// this adds no fault.
 pub(super) fn resolve(
-    written: Written,
+    mut written: Written,
     surroundings: &Surroundings,
     faults: &mut Faults,
 ) -> (Settings, AuthFiles) {
-    let (listen, metrics_listen) = doors(&written.server, faults);
-    check_endpoints(&written.upstreams, listen, faults);
+    let doors = Doors::take(&mut written.server, surroundings, faults);
+    doors.check_endpoints(&written.upstreams, faults);
     let with_public = written
         .server
         .public_registries
@@ -43,7 +40,7 @@ pub(super) fn resolve(
         faults,
     };
     let mut upstreams = upstreams::gather(written.upstreams, with_public, &mut logins);
-    let mut files = auth_files::find(written.logins, listen, &mut logins);
+    let mut files = auth_files::find(written.logins, doors.registry(), &mut logins);
     auth_files::put_behind(&mut files, &mut upstreams);
     if has_none {
         let message = "nothing can be pulled: without the public registries, at least one [[upstream]] is needed";
@@ -61,11 +58,13 @@ pub(super) fn resolve(
     let mode = mode.unwrap_or_default();
     let settings = Settings {
         server: server::Settings {
-            listen,
+            listen: doors.listen,
+            tls: doors.tls,
+            proxies: doors.proxies,
             refresh_from,
             catalog: catalog.map_or_else(CatalogAudience::default, |catalog| catalog.value),
         },
-        metrics_listen,
+        metrics_listen: doors.metrics,
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags::contract(written.tags, &upstreams),
@@ -89,66 +88,6 @@ pub(super) fn resolve(
         egress: egress::egress(surroundings, faults),
     };
     (settings, files)
-}
-
-fn doors(keys: &ServerKeys, faults: &mut Faults) -> (SocketAddr, Option<SocketAddr>) {
-    let listen = keys
-        .listen
-        .as_ref()
-        .map_or(DEFAULT_LISTEN, |listen| listen.value);
-    if let Some(metrics) = &keys.metrics_listen
-        && overlap(listen, metrics.value)
-    {
-        let message = format!(
-            "'{}' is taken: the registry is served at {listen}",
-            metrics.value
-        );
-        faults.push(metrics.place.clone(), message);
-    }
-    (
-        listen,
-        keys.metrics_listen.as_ref().map(|metrics| metrics.value),
-    )
-}
-
-/// Tells whether two sockets cannot be bound at the same time. Port 0 is another port each time.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    // `::` takes in IPv4 as well.
-    let takes_in =
-        |all: IpAddr, ip: IpAddr| all.is_unspecified() && (all.is_ipv6() || ip.is_ipv4());
-    one.port() == other.port()
-        && one.port() != 0
-        && (one.ip() == other.ip()
-            || takes_in(one.ip(), other.ip())
-            || takes_in(other.ip(), one.ip()))
-}
-
-/// Says which endpoints are larder itself: a request would go round for ever.
-fn check_endpoints(written: &[UpstreamKeys], listen: SocketAddr, faults: &mut Faults) {
-    let endpoints = written.iter().filter_map(|keys| keys.endpoints.as_ref());
-    let urls = endpoints
-        .flat_map(|list| &list.value)
-        .filter_map(|keys| keys.url.as_ref());
-    for url in urls {
-        let host = url.value.host().trim_matches(['[', ']']);
-        let ip = match host {
-            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            host => host.parse().ok(),
-        };
-        let is_own = ip.is_some_and(|ip: IpAddr| {
-            let is_here = listen.ip().is_unspecified() && ip.is_loopback();
-            listen.port() != 0
-                && url.value.port() == listen.port()
-                && (ip == listen.ip() || is_here)
-        });
-        if is_own {
-            let message = format!(
-                "'{}' is larder itself, which listens at {listen}",
-                url.value
-            );
-            faults.push(url.place.clone(), message);
-        }
-    }
 }
 
 fn default_upstream(

@@ -27,6 +27,28 @@ pub struct Settings {
 impl Settings {
     /// Returns whether nobody but this machine can reach the registry API.
     pub fn is_for_this_machine(&self) -> bool {
-        self.server.listen.ip().to_canonical().is_loopback()
+        let mut addresses = self.server.addresses();
+        addresses.all(is_loopback)
     }
+
+    /// Names the addresses of the registry API that other machines can reach.
+    pub fn open_addresses(&self) -> String {
+        let addresses = self.server.addresses();
+        let open = addresses.filter(|address| !is_loopback(*address));
+        let open: Vec<String> = open.map(|address| address.to_string()).collect();
+        open.join(" and ")
+    }
+
+    /// Returns whether other machines need a certificate wherever they can reach the registry API.
+    pub fn has_certified_clients(&self) -> bool {
+        let Some(tls) = &self.server.tls else {
+            return false;
+        };
+        let is_plain_open = tls.listen.is_some() && !is_loopback(self.server.listen);
+        tls.client_ca_file.is_some() && !is_plain_open
+    }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::fault::{Faults, Place};
@@ -19,6 +20,19 @@ pub struct Surroundings {
     pub working_folder: PathBuf,
     /// Where `larder.toml` is looked for after that.
     pub system_folder: PathBuf,
+    /// Where larder is listened for already.
+    pub sockets: GivenSockets,
+}
+
+/// The addresses of sockets that whoever started this process opened for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GivenSockets {
+    /// For the registry API.
+    pub registry: Option<SocketAddr>,
+    /// For the registry API over TLS, beside that.
+    pub registry_tls: Option<SocketAddr>,
+    /// For health and metrics.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// A configuration file that was found.
@@ -46,6 +60,7 @@ impl Surroundings {
             is_root: rustix::process::geteuid().is_root(),
             working_folder: PathBuf::new(),
             system_folder: PathBuf::from("/etc/larder"),
+            sockets: GivenSockets::default(),
         }
     }
 

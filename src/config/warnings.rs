@@ -5,6 +5,7 @@ use std::path::Path;
 use super::auth_files::AuthFiles;
 use super::settings::Settings;
 use super::surroundings::Surroundings;
+use crate::server;
 use crate::upstream::{
     self, CredentialSettings, CredentialSource, EndpointSettings, HelperName, SecretSource,
 };
@@ -46,10 +47,24 @@ pub(super) fn warnings(
             "{} is not used, since other machines can reach {}: to use it for all who can, name it in \
              credentials.auth_files; else set credentials.user_files to false",
             file.display(),
-            settings.server.listen
+            settings.open_addresses()
         ));
     }
+    warnings.extend(plain_beside(&settings.server));
     warnings
+}
+
+/// Says that certificates are wanted of those clients only who come over TLS.
+fn plain_beside(server: &server::Settings) -> Option<String> {
+    let tls = server.tls.as_ref()?;
+    let is_open = tls.listen.is_some() && !server.listen.ip().to_canonical().is_loopback();
+    (is_open && tls.client_ca_file.is_some()).then(|| {
+        format!(
+            "clients at {} show no certificate, since no TLS is spoken there: set server.listen to a loopback address, or \
+             leave out server.tls.listen",
+            server.listen
+        )
+    })
 }
 
 /// Says what a login needs and does not find.

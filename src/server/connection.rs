@@ -5,22 +5,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{Request, Response};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
-use tokio_io_timeout::TimeoutStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Patience};
-use super::handle::{Context, handle};
+use super::body::ResponseBody;
+use super::greeting::{Greeted, GreetingError, greet};
+use super::handle::{Context, handle, refuse_unencrypted};
+use super::listen::Accepted;
+use super::proxy_protocol::ProxyProtocolError;
 use crate::runtime::executor::HyperExecutor;
+use crate::telemetry::with_causes;
 
 /// How long a client may take for the head of its next request: an idle connection is closed after this.
 /// It bounds silence before the first byte as well, and HTTP/2 connections without a stream.
-const HEAD_WITHIN: Duration = Duration::from_secs(75);
+pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(75);
 /// How long a client may take nothing of an answer that is there.
-const TAKE_WITHIN: Duration = Duration::from_mins(5);
+pub(super) const TAKE_WITHIN: Duration = Duration::from_mins(5);
 /// When a connection is asked to end because nothing happens on it.
 const QUIET: Patience = Patience {
     idle: HEAD_WITHIN,
@@ -39,29 +45,113 @@ const STREAMS: u32 = 32;
 const STREAM_BUFFER: usize = 16 * 1024;
 
 /// Serves a connection until the client leaves; after `stopping`, until the answer under way is given.
-pub async fn serve(
-    stream: TcpStream,
-    client: SocketAddr,
+pub(super) async fn serve(
+    accepted: Accepted,
     context: Arc<Context>,
     executor: HyperExecutor,
     stopping: CancellationToken,
 ) {
-    // Without it the second part of a small answer waits for the client's acknowledgement of the first.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(client.address = %client, %error, "the connection is gone already");
-        return;
-    }
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(TAKE_WITHIN));
-    let activity = Activity::begin();
-    let requests = activity.clone();
-    let service = service_fn(move |request| {
-        let (context, open) = (context.clone(), requests.request());
-        async move {
-            let response = handle(context, request, client).await;
-            Ok::<_, Infallible>(response.map(|body| open.until_taken(body)))
+    let address = accepted.client;
+    let greeted = tokio::select! {
+        greeted = Box::pin(greet(accepted, &context.proxies)) => greeted,
+        () = stopping.cancelled() => return,
+    };
+    let (peer, greeted) = match greeted {
+        Ok(greeted) => greeted,
+        Err(error) => return tell(&error, address),
+    };
+    let http = Http {
+        address,
+        executor,
+        stopping,
+    };
+    match greeted {
+        Greeted::Plain(stream) => {
+            let answer = move |request| handle(context.clone(), request, peer);
+            Box::pin(http.serve(stream, answer)).await;
         }
-    });
+        Greeted::Encrypted(stream) => {
+            let answer = move |request| handle(context.clone(), request, peer);
+            Box::pin(http.serve(stream, answer)).await;
+        }
+        Greeted::Unencrypted(stream) => {
+            let answer = move |request| refuse_unencrypted(context.clone(), request, peer);
+            Box::pin(http.serve(stream, answer)).await;
+        }
+    }
+}
+
+/// Says in the log why a connection came to nothing. Anybody can bring that about, so that it is not told loudly, unless it
+/// is the operator's own proxy.
+fn tell(error: &GreetingError, address: SocketAddr) {
+    let words = with_causes(error);
+    match error {
+        GreetingError::Proxy(
+            ProxyProtocolError::Absent
+            | ProxyProtocolError::Malformed(_)
+            | ProxyProtocolError::TooLong { .. },
+        ) => tracing::warn!(
+            client.address = %address,
+            error = words,
+            "a connection was closed: have the proxy send the PROXY protocol, or set server.proxy_protocol to false"
+        ),
+        GreetingError::Proxy(ProxyProtocolError::Broken(_))
+        | GreetingError::Gone(_)
+        | GreetingError::Silent(_)
+        | GreetingError::Stranger
+        | GreetingError::Handshake(_) => {
+            tracing::debug!(client.address = %address, error = words, "a connection was closed");
+        }
+    }
+}
+
+/// HTTP on one connection.
+struct Http {
+    address: SocketAddr,
+    executor: HyperExecutor,
+    stopping: CancellationToken,
+}
+
+impl Http {
+    async fn serve<S, F>(self, stream: S, answer: impl Fn(Request<Incoming>) -> F)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        F: Future<Output = Response<ResponseBody>> + Send + 'static,
+    {
+        let activity = Activity::begin();
+        let service = service_fn(|request| {
+            let open = activity.request();
+            let answered = answer(request);
+            async move { Ok::<_, Infallible>(answered.await.map(|body| open.until_taken(body))) }
+        });
+        let builder = builder(self.executor);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = self.stopping.cancelled() => None,
+            () = activity.quiet(QUIET) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection => ended,
+                    () = activity.quiet(GONE) => {
+                        tracing::debug!(client.address = %self.address, "a client takes nothing: its connection is closed");
+                        return;
+                    }
+                }
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(client.address = %self.address, %error, "a connection broke");
+        }
+    }
+}
+
+fn builder(executor: HyperExecutor) -> auto::Builder<HyperExecutor> {
     let mut builder = auto::Builder::new(executor);
     builder
         .http1()
@@ -75,27 +165,5 @@ pub async fn serve(
         .max_send_buf_size(STREAM_BUFFER)
         .max_header_list_size(BUFFER)
         .keep_alive_interval(HEAD_WITHIN);
-    let connection = builder.serve_connection(TokioIo::new(Box::pin(stream)), service);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = stopping.cancelled() => None,
-        () = activity.quiet(QUIET) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection => ended,
-                () = activity.quiet(GONE) => {
-                    tracing::debug!(client.address = %client, "a client takes nothing: its connection is closed");
-                    return;
-                }
-            }
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(client.address = %client, %error, "a connection broke");
-    }
+    builder
 }

@@ -47,6 +47,9 @@ pub enum RequestError {
     /// Nothing is hosted here yet.
     #[error("the repository {0} is not here: nothing has been pushed to it")]
     NotHosted(String),
+    /// The request is not encrypted, and came to a port where TLS is spoken.
+    #[error("this port speaks TLS, and the request is not encrypted: use https://")]
+    Unencrypted,
     /// A registry that was asked for this asked us for it.
     #[error("this request came back to the larder that made it: an endpoint leads in a circle")]
     Circle,
@@ -130,6 +133,7 @@ impl RequestError {
             Self::Query(_) => told(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, self),
             Self::CatalogWithheld => told(StatusCode::FORBIDDEN, ErrorCode::Denied, self),
             Self::NotHosted(_) => told(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, self),
+            Self::Unencrypted => told(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, self),
             Self::Circle => told(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, self),
             Self::PathTooLong { .. } => {
                 told(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, self)

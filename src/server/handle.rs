@@ -1,12 +1,12 @@
 //! The table of contents of the registry API: each route, its methods, and who answers.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::VIA;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::header::{CONNECTION, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use ipnet::IpNet;
 
+use super::access::{self, Client, Peer};
 use super::body::{Reads, ResponseBody};
 use super::error::RequestError;
 use super::listing::{self, Listing};
@@ -14,7 +14,7 @@ use super::metrics::Metrics;
 use super::pull::{self, Conditions};
 use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
-use super::{CatalogAudience, access, respond};
+use super::{CatalogAudience, Proxies, respond};
 use crate::addressing::{Addressing, Asked, Caller, Grant, Granted, Origin};
 use crate::cache::{Cache, Demand};
 use crate::oci::Reference;
@@ -33,6 +33,8 @@ const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 /// What answering needs.
 #[derive(Debug)]
 pub struct Context {
+    /// The proxies that are believed when they say for whom they ask.
+    pub proxies: Proxies,
     /// From where, beside this machine, clients may say that the registry is to be asked now.
     pub refresh_from: Vec<IpNet>,
     /// Who may see which repositories are here.
@@ -53,10 +55,11 @@ pub struct Context {
 pub async fn handle<B>(
     context: Arc<Context>,
     request: Request<B>,
-    client: SocketAddr,
+    peer: Peer,
 ) -> Response<ResponseBody> {
-    let mut log = RequestLog::begin(request.method().clone(), client, context.metrics.clone());
     let (parts, _body) = request.into_parts();
+    let client = Client::find(peer, &parts.headers, &context.proxies.trusted);
+    let mut log = RequestLog::begin(parts.method.clone(), client, context.metrics.clone());
     let answered = answer(&context, &parts, client, log.subject()).await;
     let mut response = match answered {
         Ok(response) => {
@@ -76,18 +79,38 @@ pub async fn handle<B>(
     response.map(|body| body.logged(log))
 }
 
+/// Answers a request that came without encryption where TLS is spoken, and ends the connection.
+pub async fn refuse_unencrypted<B>(
+    context: Arc<Context>,
+    request: Request<B>,
+    peer: Peer,
+) -> Response<ResponseBody> {
+    let (parts, _body) = request.into_parts();
+    let client = Client::find(peer, &parts.headers, &context.proxies.trusted);
+    let mut log = RequestLog::begin(parts.method.clone(), client, context.metrics.clone());
+    let error = RequestError::Unencrypted;
+    let answer = error.answer();
+    log.answered(answer.status, Some(with_causes(&error)));
+    let mut response = respond::error(answer, parts.method == Method::HEAD);
+    if parts.version < Version::HTTP_2 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response.map(|body| body.logged(log))
+}
+
 async fn answer(
     context: &Context,
     parts: &http::request::Parts,
-    client: SocketAddr,
+    client: Client,
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
     check_limits(parts)?;
     check_circle(context, &parts.headers)?;
     let located = Located::parse(parts.uri.path(), parts.uri.query())?;
     let request = Asking {
-        demand: access::demand(client, &parts.headers, &context.refresh_from),
-        caller: access::caller(client, &parts.headers),
+        demand: client.demand(&parts.headers, &context.refresh_from),
+        caller: client.caller(),
         parts,
         located: &located,
     };

@@ -5,14 +5,19 @@ pub mod activity;
 pub mod body;
 pub mod connection;
 pub mod error;
+pub mod forwarded;
+mod greeting;
 pub mod handle;
+pub mod listen;
 pub mod listing;
 pub mod metrics;
+pub mod proxy_protocol;
 pub mod pull;
 pub mod query;
 pub mod request_log;
 pub mod respond;
 pub mod route;
+pub mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,14 +25,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::body::Reads;
 use self::handle::Context;
+use self::listen::{Accepted, Listeners};
+pub use self::listen::{BindError, Door};
 use self::metrics::Metrics;
+pub use self::tls::TlsSettings;
 use crate::addressing::Addressing;
 use crate::cache::Cache;
 use crate::runtime::executor::HyperExecutor;
@@ -38,10 +44,50 @@ use crate::runtime::{InstanceId, Tasks};
 pub struct Settings {
     /// Where the registry API is served.
     pub listen: SocketAddr,
+    /// How TLS is spoken, if it is.
+    pub tls: Option<TlsSettings>,
+    /// The proxies that are believed when they say for whom they ask.
+    pub proxies: Proxies,
     /// From where, beside this machine, clients may say that the registry is to be asked now.
     pub refresh_from: Vec<IpNet>,
     /// Who may see which repositories are here.
     pub catalog: CatalogAudience,
+}
+
+impl Settings {
+    /// Returns all addresses, that of `server.listen` first.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> + Clone {
+        let beside = self.tls.as_ref().and_then(|tls| tls.listen);
+        std::iter::once(self.listen).chain(beside)
+    }
+}
+
+/// The proxies that are trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// Their networks.
+    pub trusted: Vec<IpNet>,
+    /// Whether they say on each connection for whom it is.
+    pub protocol: ProxyProtocol,
+}
+
+/// Whether connections begin with the PROXY protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProxyProtocol {
+    /// They do not.
+    #[default]
+    Absent,
+    /// All of them do, and come from trusted proxies.
+    Required,
+}
+
+/// Sockets that listen already: whoever started this process opened them.
+#[derive(Debug, Default)]
+pub struct Sockets {
+    /// For `server.listen`.
+    pub registry: Option<std::net::TcpListener>,
+    /// For `server.tls.listen`.
+    pub registry_tls: Option<std::net::TcpListener>,
 }
 
 /// Who may see which repositories are here.
@@ -67,6 +113,8 @@ pub struct Parts {
     pub instance: InstanceId,
     /// How many clients can be connected; further ones wait to be accepted.
     pub connections: usize,
+    /// Sockets to take in place of new ones.
+    pub sockets: Sockets,
     /// All tasks.
     pub tasks: Tasks,
 }
@@ -75,8 +123,6 @@ pub struct Parts {
 const CONNECTIONS: u64 = 10_000;
 /// How many files are kept free for everything that no client waits for: records, registries, the log.
 const OWN_FILES: u64 = 512;
-/// How many connections the operating system keeps that are not accepted yet.
-const BACKLOG: i32 = 1_024;
 /// How long accepting rests when it fails, as it does when the process has no more files to open.
 const ACCEPT_REST: Duration = Duration::from_millis(100);
 
@@ -91,7 +137,7 @@ pub fn connections(open_files: Option<u64>) -> usize {
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listeners: Listeners,
     connections: usize,
     context: Arc<Context>,
     tasks: Tasks,
@@ -101,22 +147,24 @@ impl Server {
     /// Begins to listen. Connections are accepted when [`Server::run`] is called.
     ///
     /// # Errors
-    /// When the address cannot be listened on.
-    pub fn bind(settings: Settings, parts: Parts) -> io::Result<Self> {
+    /// [`BindError`] when an address cannot be listened on, or the files of TLS cannot be used.
+    pub fn bind(settings: Settings, parts: Parts) -> Result<Self, BindError> {
         let Parts {
             addressing,
             cache,
             metrics,
             instance,
             connections,
+            sockets,
             tasks,
         } = parts;
-        let listener = listen(settings.listen)?;
+        let listeners = Listeners::bind(&settings, sockets)?;
         let reads = Arc::new(Reads::new(tasks.clone()));
         Ok(Self {
-            listener,
+            listeners,
             connections,
             context: Arc::new(Context {
+                proxies: settings.proxies,
                 refresh_from: settings.refresh_from,
                 catalog: settings.catalog,
                 addressing,
@@ -129,36 +177,32 @@ impl Server {
         })
     }
 
-    /// Returns the address that is listened on, with the port that was given where none was asked for.
+    /// Returns the addresses that are listened on, with the ports that were given where none was asked for. That of
+    /// `server.listen` comes first.
     ///
     /// # Errors
     /// When the operating system does not say.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn local_addrs(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.addresses()
     }
 
     /// Serves until `stopping`, then lets the answers under way be given, at most for `drain`. Returns how many
     /// connections were cut then.
-    pub async fn run(self, stopping: CancellationToken, drain: Duration) -> usize {
+    pub async fn run(mut self, stopping: CancellationToken, drain: Duration) -> usize {
         let connections = Tasks::new();
         let places = Arc::new(Semaphore::new(self.connections));
         let end = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
                 () = stopping.cancelled() => break,
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&mut self.listeners, &places) => accepted,
             };
-            let Some((stream, client, place)) = accepted else {
+            let Some((accepted, place)) = accepted else {
                 continue;
             };
             let executor = HyperExecutor::new(self.tasks.clone());
-            let served = connection::serve(
-                stream,
-                client,
-                self.context.clone(),
-                executor,
-                stopping.clone(),
-            );
+            let served =
+                connection::serve(accepted, self.context.clone(), executor, stopping.clone());
             let end = end.clone();
             drop(connections.spawn("connection", async move {
                 tokio::select! {
@@ -168,43 +212,27 @@ impl Server {
                 drop(place);
             }));
         }
-        drop(self.listener);
+        drop(self.listeners);
         let cut = connections.drain(drain).await;
         end.cancel();
         cut
     }
 }
 
-type Accepted = (
-    tokio::net::TcpStream,
-    SocketAddr,
-    tokio::sync::OwnedSemaphorePermit,
-);
-
 /// Accepts the next connection when there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Option<Accepted> {
+async fn accept(
+    listeners: &mut Listeners,
+    places: &Arc<Semaphore>,
+) -> Option<(Accepted, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, client)) => Some((stream, client, place)),
+    match listeners.accept().await {
+        Ok(accepted) => Some((accepted, place)),
         Err(error) => {
             tracing::warn!(%error, "could not accept a connection");
             tokio::time::sleep(ACCEPT_REST).await;
             None
         }
     }
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The closing line of a request: one, when its last byte is sent, it was cut, or the client left.
 
-use std::net::SocketAddr;
-
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
+use super::access::Client;
 use super::metrics::Metrics;
 use crate::answer::{BodyError, CacheOutcome};
 use crate::oci::Reference;
@@ -42,7 +41,7 @@ impl Default for Subject {
 pub struct RequestLog {
     metrics: Metrics,
     method: http::Method,
-    client: SocketAddr,
+    client: Client,
     began: Instant,
     subject: Subject,
     /// `None` until there is an answer.
@@ -58,7 +57,7 @@ pub const CLIENT_LEFT: u16 = 499;
 
 impl RequestLog {
     /// Begins with a request.
-    pub fn begin(method: http::Method, client: SocketAddr, metrics: Metrics) -> Self {
+    pub fn begin(method: http::Method, client: Client, metrics: Metrics) -> Self {
         Self {
             metrics,
             method,
@@ -162,12 +161,17 @@ impl Drop for RequestLog {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::sync::Arc;
 
+    use http::HeaderMap;
+
     use super::*;
+    use crate::server::access::Peer;
 
     fn begun() -> RequestLog {
-        let client = SocketAddr::from(([127, 0, 0, 1], 1));
+        let peer = Peer::Itself(SocketAddr::from(([127, 0, 0, 1], 1)));
+        let client = Client::find(peer, &HeaderMap::new(), &[]);
         let mut log = RequestLog::begin(http::Method::GET, client, Metrics::default());
         *log.subject() = Subject {
             route: "blob",

@@ -1,19 +1,19 @@
 //! Says what is exposed to whom.
 
+use ipnet::IpNet;
+
 use crate::cache::{Audience, ShareRule};
 use crate::config::Settings;
 use crate::oci::UpstreamPattern;
-use crate::server::CatalogAudience;
+use crate::server::{CatalogAudience, ProxyProtocol};
 use crate::upstream::{self, CredentialSettings, CredentialSource, EndpointSettings};
 
 /// Says who can pull what, and who may do more, a sentence each.
 pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
     let all = settings.upstreams.iter();
     let public = names(all.clone().map(|upstream| &upstream.pattern));
-    let listen = settings.server.listen;
-    let mut sentences = vec![format!(
-        "anyone who can reach {listen} can pull every public image of: {public}"
-    )];
+    let anyone = anyone(settings);
+    let mut sentences = vec![format!("{anyone} can pull every public image of: {public}")];
     let mut kept = Vec::new();
     for upstream in all.filter(|upstream| has_login(upstream)) {
         match shared(settings, &upstream.pattern) {
@@ -30,18 +30,45 @@ pub(in crate::cli) fn exposure(settings: &Settings) -> Vec<String> {
     match settings.server.catalog {
         CatalogAudience::ThisMachine => {}
         CatalogAudience::Everyone => sentences.push(format!(
-            "anyone who can reach {listen} can list which repositories are here, those that only this machine can pull left out"
+            "{anyone} can list which repositories are here, those that only this machine can pull left out"
         )),
     }
     if !settings.server.refresh_from.is_empty() {
-        let networks = settings.server.refresh_from.iter().map(ToString::to_string);
-        let networks: Vec<String> = networks.collect();
         sentences.push(format!(
             "clients of {} can have registries asked at once, by Cache-Control: no-cache",
-            networks.join(", ")
+            networks(&settings.server.refresh_from)
         ));
     }
+    let proxies = &settings.server.proxies;
+    if !proxies.trusted.is_empty() {
+        let trusted = networks(&proxies.trusted);
+        sentences.push(match proxies.protocol {
+            ProxyProtocol::Absent => format!("{trusted} is believed when it says for whom it asks"),
+            ProxyProtocol::Required => format!(
+                "only {trusted} can connect, and is believed when it says for whom, by the PROXY protocol"
+            ),
+        });
+    }
     sentences
+}
+
+/// Says who can ask: where they have to get to, and what they have to show there.
+fn anyone(settings: &Settings) -> String {
+    let listen = settings.server.listen;
+    let tls = settings.server.tls.as_ref();
+    let shown = tls.and_then(|tls| tls.client_ca_file.as_ref());
+    let shown = shown.map_or_else(String::new, |file| {
+        format!(" with a certificate of {}", file.display())
+    });
+    match tls.and_then(|tls| tls.listen) {
+        Some(beside) => format!("anyone who can reach {listen}, or {beside}{shown},"),
+        None => format!("anyone who can reach {listen}{shown}"),
+    }
+}
+
+fn networks(networks: &[IpNet]) -> String {
+    let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+    networks.join(", ")
 }
 
 /// Says that others can reach larder, or that they cannot.
@@ -49,6 +76,8 @@ pub(super) fn reach(settings: &Settings) -> &'static str {
     if settings.is_for_this_machine() {
         "only this machine can reach that address, unless something here passes requests on: without \
          X-Forwarded-For or the like, whoever it asks for counts as this machine"
+    } else if settings.has_certified_clients() {
+        "other machines can reach that address with such a certificate, and no client has to log in"
     } else {
         "other machines can reach that address, and no client has to log in"
     }
@@ -79,10 +108,9 @@ fn shared(settings: &Settings, pattern: &UpstreamPattern) -> Option<String> {
         };
         match rule.audience {
             Audience::Everyone => {
-                format!(
-                    "{which} to anyone who can reach {}, without a login",
-                    settings.server.listen
-                )
+                let anyone = anyone(settings);
+                let anyone = anyone.trim_end_matches(',');
+                format!("{which} to {anyone}, without a login")
             }
             Audience::ThisMachine => format!("{which} to clients on this machine"),
         }

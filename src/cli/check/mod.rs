@@ -40,7 +40,7 @@ fn report(loaded: &Loaded) -> String {
     };
     let lines = [
         ("configuration", format!("{file}{overrides}")),
-        ("registry", format!("http://{}", settings.server.listen)),
+        ("registry", registry(settings)),
         ("metrics", metrics(settings)),
         ("cache", cache(settings)),
         ("default", default_upstream(settings)),
@@ -69,6 +69,18 @@ fn report(loaded: &Loaded) -> String {
         report.extend(warnings.map(|warning| format!("warning: {warning}")));
     }
     report.join("\n")
+}
+
+fn registry(settings: &Settings) -> String {
+    let listen = settings.server.listen;
+    let Some(tls) = &settings.server.tls else {
+        return format!("http://{listen}");
+    };
+    let urls = match tls.listen {
+        None => format!("https://{listen}"),
+        Some(beside) => format!("http://{listen} and https://{beside}"),
+    };
+    format!("{urls}, with the certificate {}", tls.cert_file.display())
 }
 
 fn metrics(settings: &Settings) -> String {

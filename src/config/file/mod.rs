@@ -1,10 +1,11 @@
 //! What may be written: every key, what it means, its unit, its default, and its danger where it has one.
 //!
-//! The keys of `[server]`, `[cache]` and `[tags]` can also be given as variables (`LARDER_SERVER__LISTEN`), and some
-//! as flags. `deploy/larder.toml` shows all of them.
+//! The keys of `[server]`, `[server.tls]`, `[cache]` and `[tags]` can also be given as variables
+//! (`LARDER_SERVER__LISTEN`), and some as flags. `deploy/larder.toml` shows all of them.
 
 mod login;
 mod tags;
+mod tls;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub(in crate::config) use login::{
     CredentialKeys, LoginKeys, SecretKeys, SharedLoginKeys, SourceKind,
 };
 pub(in crate::config) use tags::{TagKeys, TagRuleKeys};
+pub(in crate::config) use tls::TlsKeys;
 pub(in crate::config) use upstream::{EndpointKeys, UpstreamKeys};
 
 use super::overrides::Overrides;
@@ -45,7 +47,9 @@ impl Written {
         entries: &'a Spanned<DeTable<'a>>,
     ) -> Self {
         Table::read_whole(document, entries, |root| Self {
-            server: root.table("server", ServerKeys::read).unwrap_or_default(),
+            server: root
+                .table("server", ServerKeys::read_table)
+                .unwrap_or_default(),
             cache: root.table("cache", CacheKeys::read).unwrap_or_default(),
             tags: root.table("tags", TagKeys::read).unwrap_or_default(),
             logins: root
@@ -60,7 +64,10 @@ impl Written {
     /// Reads variables or flags; what is wrong stays with them.
     pub(in crate::config) fn from_overrides(overrides: &mut Overrides) -> Self {
         Self {
-            server: ServerKeys::read(&mut overrides.section("server")),
+            server: ServerKeys {
+                tls: TlsKeys::read(&mut overrides.section("server.tls")),
+                ..ServerKeys::read(&mut overrides.section("server"))
+            },
             cache: CacheKeys::read(&mut overrides.section("cache")),
             tags: TagKeys::read(&mut overrides.section("tags")),
             logins: SharedLoginKeys::default(),
@@ -110,9 +117,27 @@ pub(in crate::config) struct ServerKeys {
     ///
     /// Danger: with `"everyone"`, who reaches larder learns what its users pull.
     pub(in crate::config) catalog: Option<Located<CatalogAudience>>,
+    /// Networks and addresses of proxies that say for whom they ask: by the PROXY protocol, else by `X-Forwarded-For` or
+    /// `Forwarded`; as a variable with commas between them. Default: none.
+    ///
+    /// Danger: what they say goes to the log, and decides about `refresh_from`. Each has to add the address that it sees
+    /// to what a client says of itself, or to take that away. Who connects from there is never taken for this machine.
+    pub(in crate::config) trusted_proxies: Option<Vec<Located<IpNet>>>,
+    /// Whether each connection begins with the PROXY protocol, version 1 or 2, before TLS. Only `trusted_proxies` can
+    /// connect then. Default: false.
+    pub(in crate::config) proxy_protocol: Option<Located<bool>>,
+    /// `[server.tls]`: how TLS is spoken, if it is.
+    pub(in crate::config) tls: TlsKeys,
 }
 
 impl ServerKeys {
+    fn read_table(table: &mut Table<'_>) -> Self {
+        Self {
+            tls: table.table("tls", TlsKeys::read_table).unwrap_or_default(),
+            ..Self::read(table)
+        }
+    }
+
     fn read(section: &mut impl Section) -> Self {
         Self {
             listen: section.text("listen", values::socket_address),
@@ -122,6 +147,9 @@ impl ServerKeys {
             offline: section.truth("offline"),
             refresh_from: section.texts("refresh_from", values::network),
             catalog: section.text("catalog", values::catalog_audience),
+            trusted_proxies: section.texts("trusted_proxies", values::network),
+            proxy_protocol: section.truth("proxy_protocol"),
+            tls: TlsKeys::default(),
         }
     }
 
@@ -134,6 +162,9 @@ impl ServerKeys {
             offline: self.offline.or(weaker.offline),
             refresh_from: self.refresh_from.or(weaker.refresh_from),
             catalog: self.catalog.or(weaker.catalog),
+            trusted_proxies: self.trusted_proxies.or(weaker.trusted_proxies),
+            proxy_protocol: self.proxy_protocol.or(weaker.proxy_protocol),
+            tls: self.tls.over(weaker.tls),
         }
     }
 }

@@ -34,6 +34,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         is_root: false,
         working_folder: PathBuf::from("/nowhere"),
         system_folder: PathBuf::from("/nowhere/either"),
+        sockets: GivenSockets::default(),
     }
 }
 
@@ -314,6 +315,8 @@ fn every_key_arrives() {
                 "192.0.2.1/32".parse().unwrap(),
             ],
             catalog: server::CatalogAudience::Everyone,
+            tls: None,
+            proxies: server::Proxies::default(),
         },
         metrics_listen: Some("[::1]:81".parse().unwrap()),
         addressing: addressing::Settings {

@@ -11,7 +11,7 @@ use larder::cache::freshness::{self, Freshness, Keys, TagRule, UpstreamContract}
 use larder::cache::{self, Audience, Cache, Parts, ShareRule, ShareRules};
 use larder::runtime::{Clock, InstanceId, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
-use larder::server::{self, CatalogAudience, Server};
+use larder::server::{self, CatalogAudience, Proxies, ProxyProtocol, Server, Sockets, TlsSettings};
 use larder::store::StoreError;
 use larder::store::disk::{self, DiskStore};
 use larder::store::faulty::{FaultyBlobs, FaultyRecords};
@@ -36,6 +36,8 @@ const USUAL_FRESHNESS: Duration = Duration::from_mins(10);
 /// A running larder. It stops, not gracefully, when it is dropped.
 pub struct TestProxy {
     address: SocketAddr,
+    /// Where TLS is spoken beside it.
+    beside: Option<SocketAddr>,
     clock: Clock,
     folder: Arc<TempDir>,
     builder: TestProxyBuilder,
@@ -59,6 +61,8 @@ pub struct TestProxyBuilder {
     default: Option<String>,
     keys: Keys,
     rules: Vec<UpstreamContract>,
+    tls: Option<TlsSettings>,
+    proxies: Proxies,
     refresh_from: Vec<IpNet>,
     catalog: CatalogAudience,
     min_free: u64,
@@ -90,6 +94,8 @@ impl TestProxy {
                 ..Keys::default()
             },
             rules: Vec::new(),
+            tls: None,
+            proxies: Proxies::default(),
             refresh_from: Vec::new(),
             catalog: CatalogAudience::default(),
             min_free: 0,
@@ -107,6 +113,11 @@ impl TestProxy {
     /// Returns a client of it.
     pub fn client(&self) -> Client {
         Client::new(self.address)
+    }
+
+    /// Returns a client of the TLS that it speaks, who trusts this authority.
+    pub fn tls_client(&self, ca_pem: &str) -> Client {
+        Client::tls(self.beside.unwrap_or(self.address), ca_pem)
     }
 
     /// Returns `http://127.0.0.1:port`, for another larder that has it as a registry.
@@ -357,6 +368,24 @@ impl TestProxyBuilder {
         self
     }
 
+    /// Speaks TLS.
+    pub fn tls(mut self, tls: TlsSettings) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Believes proxies of this network, which say for whom they ask.
+    pub fn trusts_proxies(mut self, network: &str) -> Self {
+        self.proxies.trusted.push(network.parse().unwrap());
+        self
+    }
+
+    /// Takes connections from such proxies alone, with the PROXY protocol.
+    pub fn proxy_protocol(mut self) -> Self {
+        self.proxies.protocol = ProxyProtocol::Required;
+        self
+    }
+
     /// Shows everyone which repositories are here.
     pub fn public_catalog(mut self) -> Self {
         self.catalog = CatalogAudience::Everyone;
@@ -410,19 +439,23 @@ impl TestProxyBuilder {
             metrics,
             instance,
             connections: 1_000,
+            sockets: Sockets::default(),
             tasks: tasks.clone(),
         };
         let settings = server::Settings {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: self.tls.clone(),
+            proxies: self.proxies.clone(),
             refresh_from: self.refresh_from.clone(),
             catalog: self.catalog,
         };
         let server = Server::bind(settings, parts).unwrap();
-        let address = server.local_addr().unwrap();
+        let addresses = server.local_addrs().unwrap();
         let stopping = CancellationToken::new();
         let server = tokio::spawn(server.run(stopping.clone(), Duration::from_secs(10)));
         TestProxy {
-            address,
+            address: addresses[0],
+            beside: addresses.get(1).copied(),
             clock: self.clock,
             folder: self.folder,
             builder,

@@ -1,0 +1,244 @@
+//! TLS on larder's own listeners: the certificate that is shown, and the clients that are let in. Files are read again
+//! when they change, and what cannot be used leaves everything as it was.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, WebPkiClientVerifier};
+use rustls::sign::SingleCertAndKey;
+use rustls::{RootCertStore, ServerConfig};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::runtime::Stamp;
+use crate::telemetry::with_causes;
+use crate::upstream::TlsError;
+use crate::upstream::tls::{read_certificates, read_pair};
+
+/// What the configuration says of TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Where TLS is spoken beside the plain listener; `None` when it takes the place of plain HTTP there.
+    pub listen: Option<SocketAddr>,
+    /// The certificate, and those that vouch for it, in PEM form.
+    pub cert_file: PathBuf,
+    /// Its private key, in PEM form.
+    pub key_file: PathBuf,
+    /// The certificates of which one has to vouch for every client; `None` when clients show none.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+/// How long a client may take for a handshake, from its first byte on or in silence: a few round trips, on a bad line.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// How many handshakes are under way at once. One takes about a millisecond of a core, so that those who wait for a
+/// place still get it in time, and those who stall leave places to others.
+const HANDSHAKES: usize = 1_024;
+/// How often at most the files are looked at. They are small, and local: reading them takes less than a handshake.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many sessions can be resumed, each some hundred bytes.
+const SESSIONS: usize = 4_096;
+/// What is offered to clients that choose (RFC 7301).
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Does the handshakes of a listener.
+#[derive(Debug)]
+pub struct Tls {
+    files: TlsSettings,
+    provider: Arc<CryptoProvider>,
+    kept: Mutex<Kept>,
+    places: Semaphore,
+}
+
+#[derive(Debug)]
+struct Kept {
+    config: Arc<ServerConfig>,
+    /// What the files looked like when they were last read, with success or without.
+    stamps: Vec<Option<Stamp>>,
+    looked: Instant,
+}
+
+/// Why a connection is not encrypted.
+#[derive(Debug, Error)]
+pub enum HandshakeError {
+    /// It took too long, or too many others were under way.
+    #[error("the handshake took longer than {} seconds", HANDSHAKE_WITHIN.as_secs())]
+    Slow,
+    /// The client broke it off, has no certificate that is wanted, or speaks something else.
+    #[error("the handshake failed")]
+    Failed(#[from] std::io::Error),
+}
+
+impl Tls {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    /// [`TlsError`] when they cannot be used.
+    pub fn open(files: TlsSettings) -> Result<Self, TlsError> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let kept = Kept {
+            stamps: stamps(&files),
+            config: read(&files, &provider)?,
+            looked: Instant::now(),
+        };
+        Ok(Self {
+            files,
+            provider,
+            kept: Mutex::new(kept),
+            places: Semaphore::new(HANDSHAKES),
+        })
+    }
+
+    /// Encrypts a connection.
+    ///
+    /// # Errors
+    /// [`HandshakeError`] when that takes too long, or comes to nothing.
+    pub async fn shake_hands<S>(&self, stream: S) -> Result<TlsStream<S>, HandshakeError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let handshake = async {
+            // It is never closed; without a place the handshake would still be right.
+            let _place = self.places.acquire().await.ok();
+            TlsAcceptor::from(self.current()).accept(stream).await
+        };
+        match tokio::time::timeout(HANDSHAKE_WITHIN, Box::pin(handshake)).await {
+            Ok(encrypted) => Ok(encrypted?),
+            Err(_) => Err(HandshakeError::Slow),
+        }
+    }
+
+    /// Returns what is shown and wanted now. Files that cannot be used, such as half of a new pair, leave it as it is.
+    fn current(&self) -> Arc<ServerConfig> {
+        // Each change is whole, whatever panics.
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.looked.elapsed() < LOOK_EVERY {
+            return kept.config.clone();
+        }
+        kept.looked = Instant::now();
+        // Before they are read: what is written meanwhile is seen the next time.
+        let stamps = stamps(&self.files);
+        if stamps != kept.stamps {
+            kept.stamps = stamps;
+            let file = self.files.cert_file.display();
+            match read(&self.files, &self.provider) {
+                Ok(config) => {
+                    kept.config = config;
+                    tracing::info!(tls.cert_file = %file, "the certificate was read again");
+                }
+                Err(error) => tracing::warn!(
+                    error = with_causes(&error),
+                    tls.cert_file = %file,
+                    "the files of TLS changed and cannot be used: what was read before stays"
+                ),
+            }
+        }
+        kept.config.clone()
+    }
+}
+
+fn read(
+    files: &TlsSettings,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let pair = read_pair(&files.cert_file, &files.key_file, provider)?;
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()?;
+    let builder = match &files.client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(file) => {
+            let roots = Arc::new(roots(file)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
+            // It has no lists of revoked certificates, which are all that it could refuse.
+            let verifier = verifier
+                .build()
+                .map_err(|error| rustls::Error::General(error.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair)));
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
+    // A session is resumed without looking at certificates, and theirs may have ended meanwhile.
+    config.session_storage = match &files.client_ca_file {
+        None => ServerSessionMemoryCache::new(SESSIONS),
+        Some(_) => Arc::new(NoServerSessionStorage {}),
+    };
+    Ok(Arc::new(config))
+}
+
+fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_certificates(file)? {
+        roots.add(certificate)?;
+    }
+    Ok(roots)
+}
+
+fn stamps(files: &TlsSettings) -> Vec<Option<Stamp>> {
+    let all = [&files.cert_file, &files.key_file];
+    let all = all.into_iter().chain(&files.client_ca_file);
+    all.map(|path| Some(Stamp::of(&fs::metadata(path).ok()?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair};
+
+    use super::*;
+
+    fn pair(name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_string()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_new_takes_over_when_it_is_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let files = TlsSettings {
+            listen: None,
+            cert_file: path("cert"),
+            key_file: path("key"),
+            client_ca_file: Some(path("ca")),
+        };
+        let (certificate, key) = pair("old.test");
+        fs::write(path("ca"), &certificate).unwrap();
+        fs::write(path("cert"), certificate).unwrap();
+        fs::write(path("key"), key).unwrap();
+        let tls = Tls::open(files).unwrap();
+        let old = tls.current();
+        let is_old = async || {
+            tokio::time::advance(LOOK_EVERY).await;
+            Arc::ptr_eq(&old, &tls.current())
+        };
+        assert!(is_old().await);
+        let (certificate, key) = pair("longer-than-the-old.test");
+        fs::write(path("cert"), &certificate).unwrap();
+        // Not looked at yet, and then half of a pair.
+        assert!(Arc::ptr_eq(&old, &tls.current()));
+        assert!(is_old().await);
+        fs::remove_file(path("key")).unwrap();
+        assert!(is_old().await);
+        fs::write(path("ca"), "none").unwrap();
+        fs::write(path("key"), key).unwrap();
+        assert!(is_old().await);
+        fs::write(path("ca"), certificate).unwrap();
+        assert!(!is_old().await);
+        // Nothing changed, nothing is read.
+        let new = tls.current();
+        tokio::time::advance(LOOK_EVERY).await;
+        assert!(Arc::ptr_eq(&new, &tls.current()));
+    }
+}
