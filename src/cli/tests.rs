@@ -104,6 +104,57 @@ fn help_and_version_are_data_and_misuse_is_talk() {
 }
 
 #[test]
+fn check_says_who_has_to_show_a_certificate() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["larder.test".into()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    fs::write(folder.path().join("tls.crt"), certificate.pem()).unwrap();
+    fs::write(folder.path().join("tls.key"), key.serialize_pem()).unwrap();
+    let file = folder.path().join("larder.toml");
+    let check = |server: &str, tls: &str| {
+        let text = format!(
+            "[server]\n{server}\n[server.tls]\ncert_file = 'tls.crt'\nkey_file = 'tls.key'\n{tls}\n\
+             [[upstream]]\nname = 'r.example'\nshare = 'everyone'\n\
+             credentials = {{ username = 'ada', password_file = '/none' }}\n"
+        );
+        fs::write(&file, text).unwrap();
+        let (exit, data, talk) = larder(&["check", "--config", file.to_str().unwrap()], &[]);
+        assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+        let data = data.replace(folder.path().to_str().unwrap(), "FOLDER");
+        let is_told = |line: &&str| {
+            [
+                "registry ",
+                "any",
+                "private",
+                "only ",
+                "other",
+                "warning: clients",
+                "10.",
+            ]
+            .iter()
+            .any(|start| line.starts_with(start))
+        };
+        let told: Vec<&str> = data.lines().filter(is_told).collect();
+        told.join("\n")
+    };
+    let told = [
+        check("listen = '0.0.0.0:5000'", ""),
+        check("listen = '0.0.0.0:5000'", "client_ca_file = 'tls.crt'"),
+        check("", "listen = '0.0.0.0:5443'\nclient_ca_file = 'tls.crt'"),
+        check(
+            "listen = '0.0.0.0:5000'\ntrusted_proxies = ['10.0.0.0/8']",
+            "listen = '0.0.0.0:5443'\nclient_ca_file = 'tls.crt'",
+        ),
+        check(
+            "catalog = 'everyone'\ntrusted_proxies = ['10.0.0.0/8', '192.0.2.1']\nproxy_protocol = true",
+            "listen = '0.0.0.0:5443'",
+        ),
+    ];
+    assert_shown("check_tls", &told.join("\n\n"));
+}
+
+#[test]
 fn check_says_what_is_configured() {
     let (exit, data, talk) = larder(&["check"], &[]);
     assert_eq!((exit, talk.as_str()), (Exit::Done, ""));

@@ -1,5 +1,6 @@
 //! What people see of their mistakes, and which source of settings wins.
 
+mod doors;
 mod endpoints;
 mod logins;
 mod shared;
@@ -645,6 +646,11 @@ fn the_example_has_no_fault_and_shows_every_key() {
         "offline",
         "refresh_from",
         "catalog",
+        "trusted_proxies",
+        "proxy_protocol",
+        "cert_file",
+        "key_file",
+        "client_ca_file",
         "name",
         "endpoints",
         "ca_file",
