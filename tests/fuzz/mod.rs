@@ -36,6 +36,16 @@ fn ranges() {
     run("range", targets::range);
 }
 
+#[test]
+fn proxy_headers() {
+    run("proxy_header", targets::proxy_header);
+}
+
+#[test]
+fn forwarded() {
+    run("forwarded", targets::forwarded);
+}
+
 fn run(name: &str, target: fn(&[u8])) {
     let corpus = corpus(name);
     let check = |bytes: &[u8]| {

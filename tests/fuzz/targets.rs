@@ -1,8 +1,11 @@
 //! What strangers send, as plain functions over bytes: each panics when something is not as it has to be.
 
+use http::{HeaderMap, HeaderValue};
 use larder::oci::{
     ByteRange, Challenge, ChallengeContent, ContentRange, ManifestKind, ManifestView, MediaType,
 };
+use larder::server::forwarded::{self, Chain};
+use larder::server::proxy_protocol::{self, Progress};
 use larder::server::route::{Located, Route};
 
 /// Reads lines of a `WWW-Authenticate` header.
@@ -87,5 +90,51 @@ pub fn range(bytes: &[u8]) {
     }
     if let Some(range) = ContentRange::parse(&value) {
         assert!(range.start() < range.end() && range.end() <= range.total());
+    }
+}
+
+/// Reads the beginning of a connection as a PROXY protocol header, a piece at a time.
+pub fn proxy_header(bytes: &[u8]) {
+    let mut read = 0;
+    loop {
+        match proxy_protocol::parse(&bytes[..read]) {
+            Ok(Progress::Needs(more)) => {
+                assert!(more > 0 && read + more <= 16 + 4096, "{read} and {more}");
+                read += more;
+                if read > bytes.len() {
+                    return;
+                }
+            }
+            // Nothing of what follows is a part of it.
+            Ok(Progress::Whole(_)) => return assert!(read >= 15, "{read}"),
+            Err(_) => return,
+        }
+    }
+}
+
+/// Reads lines of `X-Forwarded-For`, and the same as `Forwarded`.
+pub fn forwarded(bytes: &[u8]) {
+    for name in ["x-forwarded-for", "forwarded"] {
+        let (mut client, mut whole) = (HeaderMap::new(), HeaderMap::new());
+        for line in bytes.split(|byte| *byte == b'\n') {
+            if let Ok(value) = HeaderValue::from_bytes(line) {
+                client.append(name, value.clone());
+                whole.append(name, value);
+            }
+        }
+        // Whatever a client writes, what a proxy adds behind it is found, and found last.
+        whole.append(name, HeaderValue::from_static("for=192.0.2.1"));
+        if name == "x-forwarded-for" {
+            whole.append(name, HeaderValue::from_static("192.0.2.1"));
+        }
+        let Chain::Of(hops) = forwarded::chain(&whole) else {
+            panic!("there is one header");
+        };
+        assert_eq!(hops.last(), Some(&Some([192, 0, 2, 1].into())));
+        match forwarded::chain(&client) {
+            Chain::Of(before) => assert_eq!(hops[..before.len()], before),
+            Chain::Nothing => {}
+            Chain::Disputed => panic!("there is one header"),
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
+use tokio::process::{Child, ChildStderr, Command};
 
 use super::Larder;
 use crate::support::{Client, within};
@@ -24,11 +24,13 @@ impl Larder {
     /// Starts it, and waits until it is ready.
     pub async fn serve(&self) -> Running {
         let mut command = self.command(&["serve"]);
-        let mut process = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        command.stdout(Stdio::null());
+        self.begin(command).await
+    }
+
+    /// Starts it by this command, and waits until it is ready.
+    pub async fn begin(&self, mut command: Command) -> Running {
+        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
         let ready = within("the start", async {
             loop {
@@ -56,6 +58,11 @@ impl Running {
     /// Returns a client of it.
     pub fn client(&self) -> Client {
         Client::new(self.address)
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Pulls a manifest by tag.

@@ -5,4 +5,6 @@ mod counts;
 mod forms;
 mod http10;
 mod limits;
+mod proxies;
 mod stopping;
+mod tls;

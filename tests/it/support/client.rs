@@ -13,13 +13,15 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use larder::runtime::Tasks;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::authority::Pair;
 use super::within;
 
 /// Knows where to connect. Every request of it has a connection of its own, unless it goes through [`Client::connect`].
@@ -28,6 +30,7 @@ pub struct Client {
     address: SocketAddr,
     tls: Option<Arc<ClientConfig>>,
     has_http2: bool,
+    beginning: Vec<u8>,
 }
 
 impl Client {
@@ -37,6 +40,7 @@ impl Client {
             address,
             tls: None,
             has_http2: false,
+            beginning: Vec::new(),
         }
     }
 
@@ -56,7 +60,26 @@ impl Client {
             address,
             tls: Some(Arc::new(config)),
             has_http2: false,
+            beginning: Vec::new(),
         }
+    }
+
+    /// Shows a certificate, in PEM form with its key, to whoever wants one over TLS.
+    pub fn showing(mut self, pair: &Pair) -> Self {
+        let mut config = ClientConfig::clone(self.tls.as_ref().unwrap());
+        let provider = config.crypto_provider().clone();
+        let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+        let pair = CertifiedKey::from_der(chain, key, &provider).unwrap();
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(pair));
+        self.tls = Some(Arc::new(config));
+        self
+    }
+
+    /// Sends these bytes first on each connection, as a proxy does that says for whom it connects.
+    pub fn beginning(mut self, bytes: &[u8]) -> Self {
+        self.beginning = bytes.to_vec();
+        self
     }
 
     /// Speaks HTTP/2 instead.
@@ -91,8 +114,9 @@ impl Client {
     }
 
     async fn try_connect(&self) -> io::Result<Connection> {
-        let socket = TcpStream::connect(self.address).await?;
+        let mut socket = TcpStream::connect(self.address).await?;
         socket.set_nodelay(true)?;
+        socket.write_all(&self.beginning).await?;
         match &self.tls {
             None => self.talk(socket).await,
             Some(config) => {

@@ -4,12 +4,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+pub mod authority;
 pub mod client;
 pub mod fake;
 pub mod forward;
 pub mod image;
 pub mod proxy;
 
+pub use authority::Authority;
 pub use client::{Client, Ending, Reply};
 pub use fake::{Bearer, FakeRegistry, Fault, Gate, Kind, Progress};
 pub use forward::ForwardProxy;
