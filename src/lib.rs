@@ -3,7 +3,8 @@
 //! # The life of a request
 //!
 //! ```text
-//! socket → server/connection
+//! socket → server/greeting     what a trusted proxy says of the connection, TLS
+//!        → server/connection   HTTP/1 or 2, its time limits
 //!        → server/route        path and query → Route                          pure
 //!        → server/access       who asks, may they → Grant                      decides once
 //!        → addressing          name, ns, Host → Target                         pure

@@ -328,8 +328,19 @@ mod tests {
                 "10.9.0.3",
                 Now,
             ),
+        ] {
+            let found = behind(itself(peer), lines);
+            assert_eq!(found, (client.to_owned(), demand), "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_says_that_is_not_believed() {
+        use Demand::{Now, Usual};
+        const XFF: &str = "x-forwarded-for";
+        for (peer, lines, client, demand) in [
             // Nobody is on this machine because a header says so.
-            ("10.0.0.1:1", &[(XFF, "127.0.0.1")], "127.0.0.1", Usual),
+            ("10.0.0.1:1", &[(XFF, "127.0.0.1")][..], "127.0.0.1", Usual),
             ("127.0.0.1:1", &[(XFF, "127.0.0.1")], "127.0.0.1", Usual),
             ("127.0.0.1:1", &[(XFF, "::1")], "::1", Usual),
             (

@@ -26,7 +26,7 @@ pub enum Chain {
 /// Reads the headers of a request.
 pub fn chain(headers: &HeaderMap) -> Chain {
     let usual = hops(headers, &FORWARDED_FOR, |entry| node(entry.trim()));
-    let standard = hops(headers, &FORWARDED, |element| for_whom(element));
+    let standard = hops(headers, &FORWARDED, for_whom);
     match (usual, standard) {
         (None, None) => Chain::Nothing,
         (Some(hops), None) | (None, Some(hops)) => Chain::Of(hops),

@@ -204,6 +204,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn only_so_many_handshakes_are_under_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let (certificate, key) = pair("larder.test");
+        let files = TlsSettings {
+            listen: None,
+            cert_file: folder.path().join("cert"),
+            key_file: folder.path().join("key"),
+            client_ca_file: None,
+        };
+        fs::write(&files.cert_file, certificate).unwrap();
+        fs::write(&files.key_file, key).unwrap();
+        let tls = Tls::open(files).unwrap();
+        // What is no handshake fails at once, when there is a place for it.
+        let shake_hands = async || tls.shake_hands(tokio::io::empty()).await.unwrap_err();
+        assert!(matches!(shake_hands().await, HandshakeError::Failed(_)));
+        let most = u32::try_from(HANDSHAKES).unwrap();
+        let others = tls.places.acquire_many(most).await.unwrap();
+        assert!(matches!(shake_hands().await, HandshakeError::Slow));
+        drop(others);
+        assert!(matches!(shake_hands().await, HandshakeError::Failed(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_new_takes_over_when_it_is_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);

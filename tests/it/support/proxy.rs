@@ -432,6 +432,7 @@ impl TestProxyBuilder {
                 share: ShareRules::new(self.share.clone()),
             },
         ));
+        let server_settings = self.server();
         let metrics = Metrics::register(&mut counters);
         let parts = server::Parts {
             addressing: self.addressing(),
@@ -442,14 +443,7 @@ impl TestProxyBuilder {
             sockets: Sockets::default(),
             tasks: tasks.clone(),
         };
-        let settings = server::Settings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            tls: self.tls.clone(),
-            proxies: self.proxies.clone(),
-            refresh_from: self.refresh_from.clone(),
-            catalog: self.catalog,
-        };
-        let server = Server::bind(settings, parts).unwrap();
+        let server = Server::bind(server_settings, parts).unwrap();
         let addresses = server.local_addrs().unwrap();
         let stopping = CancellationToken::new();
         let server = tokio::spawn(server.run(stopping.clone(), Duration::from_secs(10)));
@@ -484,6 +478,16 @@ impl TestProxyBuilder {
                 }
                 opened => return opened.unwrap(),
             }
+        }
+    }
+
+    fn server(&self) -> server::Settings {
+        server::Settings {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: self.tls.clone(),
+            proxies: self.proxies.clone(),
+            refresh_from: self.refresh_from.clone(),
+            catalog: self.catalog,
         }
     }
 
