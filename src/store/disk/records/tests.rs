@@ -216,13 +216,25 @@ async fn a_cache_that_is_damaged_while_it_is_in_use_is_begun_anew() {
 }
 
 fn open_cache(layout: &Layout) -> Result<DiskRecords, StoreError> {
-    let lock = Arc::new(FolderLock::take(layout)?);
-    DiskRecords::open_cache(layout, Tasks::new(), lock)
+    DiskRecords::open_cache(layout, Tasks::new(), lock(layout)?)
 }
 
 fn open_hosted(layout: &Layout) -> Result<DiskRecords, StoreError> {
-    let lock = Arc::new(FolderLock::take(layout)?);
-    DiskRecords::open_hosted(layout, Tasks::new(), lock)
+    DiskRecords::open_hosted(layout, Tasks::new(), lock(layout)?)
+}
+
+/// Takes the lock of a folder. A program that another test starts has a copy of every open file until it runs, and so of
+/// a lock that was given back meanwhile: it is waited for.
+fn lock(layout: &Layout) -> Result<Arc<FolderLock>, StoreError> {
+    let began = std::time::Instant::now();
+    loop {
+        match FolderLock::take(layout) {
+            Err(StoreError::InUse { .. }) if began.elapsed() < Duration::from_secs(30) => {
+                std::thread::yield_now();
+            }
+            taken => return taken.map(Arc::new),
+        }
+    }
 }
 
 /// Waits for what is under way, and gives the folder back.
