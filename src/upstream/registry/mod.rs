@@ -1,28 +1,27 @@
 //! One registry, and what it can be asked.
 
+mod lists;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
 
-use super::blob;
-use super::budget::{Budget, Permit, Work};
-use super::credentials::LoginIdentity;
-use super::endpoint::Endpoint;
-use super::error::UpstreamError;
-use super::listing::{self, Cursor, TagsPage};
-use super::manifest;
-use super::openness::{self, Openness, Sample};
-use super::quota::{self, Quota};
-use super::request::{Ask, Sought};
-use super::resume::{BlobTransfer, Source};
-use super::settings::{EndpointScope, Limits};
-use super::standing::UpstreamStanding;
-use super::switch::{Mode, Switch};
-use crate::oci::{
-    Digest, MediaType, Reference, Referrer, RepositoryName, Tag, UpstreamName, VariantClass,
-};
+use crate::oci::{Digest, MediaType, Reference, RepositoryName, UpstreamName, VariantClass};
 use crate::telemetry::with_causes;
+use crate::upstream::blob;
+use crate::upstream::budget::{Budget, Permit, Work};
+use crate::upstream::credentials::LoginIdentity;
+use crate::upstream::endpoint::Endpoint;
+use crate::upstream::error::UpstreamError;
+use crate::upstream::manifest;
+use crate::upstream::openness::{self, Openness, Sample};
+use crate::upstream::quota::{self, Quota};
+use crate::upstream::request::{Ask, Sought};
+use crate::upstream::resume::{BlobTransfer, Source};
+use crate::upstream::settings::{EndpointScope, Limits};
+use crate::upstream::standing::UpstreamStanding;
+use crate::upstream::switch::{Mode, Switch};
 
 /// One registry that we pull from.
 #[derive(Debug)]
@@ -292,82 +291,6 @@ impl Upstream {
     ) -> Result<Option<BlobTransfer>, UpstreamError> {
         self.transfer(Work::Ahead, sought.into(), digest, range, Some(total))
             .await
-    }
-
-    /// Asks for the tags of a repository, a page at a time and in the order of the registry: the first page, or the one
-    /// that another page says comes next. `None` when the registry says 404.
-    ///
-    /// # Errors
-    /// [`UpstreamError`], of the last endpoint; of the one that gave the first page, for all others.
-    pub async fn tags<'a>(
-        &self,
-        sought: impl Into<Sought<'a>>,
-        after: Option<&Cursor>,
-    ) -> Result<Option<TagsPage>, UpstreamError> {
-        let sought = sought.into();
-        let _permit = self.admit(Work::Question).await?;
-        match after {
-            None => {
-                self.in_order(EndpointScope::Everything, |endpoint| {
-                    listing::tags(endpoint, sought, None)
-                })
-                .await
-            }
-            Some(cursor) => {
-                let endpoint = cursor.endpoint();
-                let attempt = || listing::tags(endpoint, sought, Some(cursor));
-                endpoint.limits().retry.run(attempt).await
-            }
-        }
-    }
-
-    /// Asks what refers to a manifest: signatures, lists of parts and the like. Where the registry does not have this
-    /// question, the tag that clients use instead is asked for: at once where that was found out within the last minutes.
-    /// What that tag leads to counts when it is an index of the OCI; anything else lists nothing.
-    ///
-    /// # Errors
-    /// [`UpstreamError`], of the last endpoint.
-    pub async fn referrers<'a>(
-        &self,
-        sought: impl Into<Sought<'a>>,
-        digest: &Digest,
-    ) -> Result<Vec<Referrer>, UpstreamError> {
-        let sought = sought.into();
-        {
-            let _permit = self.admit(Work::Question).await?;
-            let asked = self.in_order(EndpointScope::Everything, |endpoint| {
-                listing::referrers(endpoint, sought, digest)
-            });
-            if let Some(referrers) = asked.await? {
-                return Ok(referrers);
-            }
-        }
-        let tag = Reference::Tag(Tag::of_referrers(digest));
-        let found = self.get_manifest(sought, &tag, VariantClass::Index);
-        Ok(found.await?.map_or_else(Vec::new, |manifest| {
-            listing::tagged_referrers(&manifest.bytes)
-        }))
-    }
-
-    /// Fetches a blob that has to fit into memory, such as the config of an image, and verifies it. `None` when the
-    /// registry says 404.
-    ///
-    /// # Errors
-    /// [`UpstreamError`] as from [`Upstream::get_blob`], and when the blob is larger than the limit or is not what its
-    /// digest names.
-    pub async fn small_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        limit: usize,
-    ) -> Result<Option<Bytes>, UpstreamError> {
-        let begun = self.get_blob(repository, digest, TransferRange::WHOLE, None);
-        match begun.await? {
-            Some(transfer) => listing::whole(&self.name, transfer, digest, limit)
-                .await
-                .map(Some),
-            None => Ok(None),
-        }
     }
 
     async fn transfer(
