@@ -19,10 +19,7 @@ use crate::server::metrics::Metrics;
 use crate::server::{self, BindError, Server};
 use crate::upstream;
 
-/// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
-const DRAIN: Duration = Duration::from_mins(10);
-
-/// How long what is written behind the answers may take after that.
+/// How long what is written behind the answers may take after they are given.
 const SETTLE: Duration = Duration::from_secs(30);
 
 /// A larder that listens.
@@ -33,6 +30,8 @@ pub(super) struct Larder {
     /// The operator's commands, if they can come in.
     socket: Option<Socket>,
     tasks: Tasks,
+    /// How long answers under way may take to be given after the first signal to stop.
+    drain_timeout: Duration,
 }
 
 impl Larder {
@@ -87,6 +86,7 @@ impl Larder {
             door,
             socket,
             tasks,
+            drain_timeout: settings.drain_timeout,
         })
     }
 
@@ -100,6 +100,7 @@ impl Larder {
             door,
             socket,
             tasks,
+            drain_timeout,
         } = self;
         let addresses = server.local_addrs()?;
         tracing::info!(
@@ -114,7 +115,7 @@ impl Larder {
         if let Some(socket) = socket {
             drop(tasks.spawn("socket", socket.run()));
         }
-        let mut serving = std::pin::pin!(server.run(stopping.clone(), DRAIN));
+        let mut serving = std::pin::pin!(server.run(stopping.clone(), drain_timeout));
         let cut = tokio::select! {
             cut = &mut serving => cut,
             signal = signals.next() => {
@@ -130,7 +131,10 @@ impl Larder {
             }
         };
         if cut > 0 {
-            tracing::warn!(connections = cut, "answers were cut: they took too long");
+            tracing::warn!(
+                connections = cut,
+                "connections were cut: drain_timeout is over"
+            );
         }
         tokio::select! {
             left = tasks.drain(SETTLE) => tracing::info!(tasks = left, "stopped"),

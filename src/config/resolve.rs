@@ -1,6 +1,7 @@
 //! Makes [`Settings`] of what is written: puts defaults in, and checks what must agree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::auth_files::{self, AuthFiles};
 use super::doors::Doors;
@@ -19,6 +20,10 @@ use crate::oci::UpstreamName;
 use crate::server::{self, CatalogAudience};
 use crate::store::disk;
 use crate::{addressing, cache, upstream};
+
+/// How long answers under way may take to be given after a signal to stop, unless something else is written: enough for
+/// a large blob over a slow line.
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Makes settings of what is written, and says which files of docker and podman are in them. They are of use only when
 /// this adds no fault.
@@ -65,6 +70,10 @@ pub(super) fn resolve(
             catalog: catalog.map_or_else(CatalogAudience::default, |catalog| catalog.value),
         },
         metrics_listen: doors.metrics,
+        drain_timeout: written
+            .server
+            .drain_timeout
+            .map_or(DEFAULT_DRAIN_TIMEOUT, |written| written.value),
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags::contract(written.tags, &upstreams),

@@ -1,6 +1,7 @@
 //! What is true once a configuration has been read without a fault: the settings of each room, all there, and agreeing.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::store::disk;
 use crate::{addressing, cache, server, upstream};
@@ -12,6 +13,8 @@ pub struct Settings {
     pub server: server::Settings,
     /// Where health and metrics are served, if anywhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
+    pub drain_timeout: Duration,
     /// Which upstream a name leads to.
     pub addressing: addressing::Settings,
     /// The upstreams that can be reached. One name has at least one endpoint; a pattern has none, its names are hosts.

@@ -19,6 +19,10 @@ use crate::upstream::{ApiPath, EndpointUrl, HelperName};
 /// up: containerd after 30 seconds, and it waits anew for each thing that it asks for.
 const ANSWER_WITHIN_AT_MOST: Duration = Duration::from_secs(10);
 
+/// The longest time that answers are given after a signal to stop: what takes a day is stuck, and nobody waits for a stop
+/// for longer.
+const DRAIN_AT_MOST: Duration = Duration::from_hours(24);
+
 /// How much of an IPv6 address says that it stands for an IPv4 address, in bits.
 const MAPPED_PREFIX: u8 = 96;
 
@@ -97,6 +101,18 @@ pub(super) fn answer_within(text: &str) -> Result<Duration, String> {
         )),
         None => Err(
             "is no duration: write it with its unit, as in 500ms or 2s, or 0 to answer at once"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Reads how long answers may take to be given after a signal to stop.
+pub(super) fn drain_timeout(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Some(wait) if wait <= DRAIN_AT_MOST => Ok(wait),
+        Some(_) => Err("is too long, since whoever stops larder waits for it: write 24h at most".to_owned()),
+        None => Err(
+            "is no duration: write it with its unit, as in 30s or 10m, or 0 to cut what is under way at once"
                 .to_owned(),
         ),
     }

@@ -43,6 +43,7 @@ fn report(loaded: &Loaded) -> String {
         ("registry", registry(settings)),
         ("metrics", metrics(settings)),
         ("cache", cache(settings)),
+        ("stop", stop(settings)),
         ("default", default_upstream(settings)),
         ("proxies", upstreams::proxies(&settings.egress)),
     ];
@@ -99,6 +100,14 @@ fn cache(settings: &Settings) -> String {
         ),
         None => format!("{path}, leaving the usual reserve free"),
     }
+}
+
+fn stop(settings: &Settings) -> String {
+    if settings.drain_timeout.is_zero() {
+        return "answers under way are cut at once".to_owned();
+    }
+    let limit = humantime::format_duration(settings.drain_timeout);
+    format!("answers under way are given for up to {limit}")
 }
 
 fn default_upstream(settings: &Settings) -> String {

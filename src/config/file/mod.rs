@@ -10,6 +10,7 @@ mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use toml::Spanned;
@@ -126,6 +127,11 @@ pub(in crate::config) struct ServerKeys {
     /// Whether each connection begins with the PROXY protocol, version 1 or 2, before TLS. Only `trusted_proxies` can
     /// connect then. Default: false.
     pub(in crate::config) proxy_protocol: Option<Located<bool>>,
+    /// How long answers under way may take to be given after the first signal to stop, as a duration with its unit, up to
+    /// `"24h"`; `0` cuts them at once. Default: `"10m"`.
+    ///
+    /// Danger: what stops larder has to wait longer than that, or it kills what is under way.
+    pub(in crate::config) drain_timeout: Option<Located<Duration>>,
     /// `[server.tls]`: how TLS is spoken, if it is.
     pub(in crate::config) tls: TlsKeys,
 }
@@ -149,6 +155,7 @@ impl ServerKeys {
             catalog: section.text("catalog", values::catalog_audience),
             trusted_proxies: section.texts("trusted_proxies", values::network),
             proxy_protocol: section.truth("proxy_protocol"),
+            drain_timeout: section.text_or_zero("drain_timeout", values::drain_timeout),
             tls: TlsKeys::default(),
         }
     }
@@ -164,6 +171,7 @@ impl ServerKeys {
             catalog: self.catalog.or(weaker.catalog),
             trusted_proxies: self.trusted_proxies.or(weaker.trusted_proxies),
             proxy_protocol: self.proxy_protocol.or(weaker.proxy_protocol),
+            drain_timeout: self.drain_timeout.or(weaker.drain_timeout),
             tls: self.tls.over(weaker.tls),
         }
     }

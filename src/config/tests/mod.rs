@@ -122,6 +122,9 @@ fn mistakes_of_values() {
             "[cache]\npath = 1\nmin_free = \"10\"\n[tags]\nfreshness = \"10\"\n",
             "[cache]\nmin_free = 10737418240\n[tags]\nfreshness = 600\n",
             "[tags]\nfreshness = \"0s\"\n",
+            "[server]\ndrain_timeout = 600\n",
+            "[server]\ndrain_timeout = \"-1s\"\n",
+            "[server]\ndrain_timeout = \"2days\"\n",
             "[[upstream]]\nname = \"*.example\"\nfreshness = \"never\"\n",
             "[[upstream]]\nname = \"r.example\"\nendpoints = [\"https://a.example\", \"ftp://x\", 3, \"r.example\"]\n",
             "[[upstream]]\nname = \"r.example\"\nendpoints = \"https://a.example\"\n",
@@ -200,6 +203,7 @@ fn without_anything_written_the_public_registries_are_served_to_this_machine() {
     let settings = loaded.settings;
     assert_eq!(settings.server.listen.to_string(), "127.0.0.1:5000");
     assert_eq!(settings.metrics_listen, None);
+    assert_eq!(settings.drain_timeout, Duration::from_mins(10));
     assert_eq!(settings.store.min_free, None);
     assert_eq!(settings.cache.tags.keys, Keys::default());
     assert_eq!(settings.upstreams.len(), 13);
@@ -222,6 +226,7 @@ public_registries = false
 offline = true
 refresh_from = ["10.0.0.0/8", "192.0.2.1"]
 catalog = "everyone"
+drain_timeout = "30s"
 [cache]
 path = "kept"
 min_free = "1GiB"
@@ -320,6 +325,7 @@ fn every_key_arrives() {
             proxies: server::Proxies::default(),
         },
         metrics_listen: Some("[::1]:81".parse().unwrap()),
+        drain_timeout: Duration::from_secs(30),
         addressing: addressing::Settings {
             upstreams: vec![
                 rule(
@@ -629,6 +635,7 @@ const KEYS: &[&str] = &[
     "catalog",
     "trusted_proxies",
     "proxy_protocol",
+    "drain_timeout",
     "cert_file",
     "key_file",
     "client_ca_file",

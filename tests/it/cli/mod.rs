@@ -21,6 +21,7 @@ mod refresh;
 mod running;
 mod socket;
 mod status;
+mod stopping;
 mod tags;
 mod upstream;
 
