@@ -69,6 +69,9 @@ pub(super) enum Command {
             and key, or the variable or flag. Nothing is started and nothing is asked over the network."
     )]
     Check(CheckArguments),
+    /// Prints what can be configured: a commented example, or a JSON schema.
+    #[command(after_long_help = CONFIG_HELP)]
+    Config(ConfigFormArguments),
     /// Lists the tags of a repository, straight from its registry.
     #[command(after_long_help = TAGS_HELP)]
     Tags(TagsArguments),
@@ -88,6 +91,14 @@ pub(super) enum Command {
     #[command(after_long_help = CLIENT_CONFIG_HELP)]
     ClientConfig(Box<ClientConfigArguments>),
 }
+
+const CONFIG_HELP: &str = "\
+The example has every key with its meaning, its default and its danger; what it does not say is the
+default. It is a configuration as it is:
+  larder config --example > larder.toml
+
+The schema (JSON schema, draft 2020-12) is for editors and for checks before a file is deployed. What
+has to agree with other keys, and how a value is spelled in full, `larder check` says.";
 
 const TAGS_HELP: &str = "\
 Versions come first, the newest at the top, then all other tags by alphabet. Numbers are compared as
@@ -263,6 +274,35 @@ impl From<ModeName> for Mode {
         match name {
             ModeName::Offline => Self::Offline,
             ModeName::Online => Self::Online,
+        }
+    }
+}
+
+/// The flags of `larder config`.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub(super) struct ConfigFormArguments {
+    /// A configuration file with every key, commented.
+    #[arg(long)]
+    example: bool,
+    /// The JSON schema of the configuration file.
+    #[arg(long)]
+    schema: bool,
+}
+
+/// In which form it is said what can be configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConfigForm {
+    Example,
+    Schema,
+}
+
+impl ConfigFormArguments {
+    /// Returns the form that is asked for, of which there is one.
+    pub(super) fn form(&self) -> ConfigForm {
+        match self.schema {
+            true => ConfigForm::Schema,
+            false => ConfigForm::Example,
         }
     }
 }

@@ -11,6 +11,7 @@ mod assembly;
 mod check;
 mod client_config;
 mod columns;
+mod config;
 mod failure;
 mod foundation;
 mod inspect;
@@ -66,6 +67,10 @@ fn run(
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments.into(), surroundings),
         Command::Check(arguments) => check::check(&arguments.into(), surroundings, output),
+        Command::Config(arguments) => {
+            config::config(&arguments, output);
+            Ok(())
+        }
         Command::Tags(arguments) => tags::tags(arguments, surroundings, output),
         Command::Inspect(arguments) => inspect::inspect(arguments, surroundings, output),
         Command::Refresh(arguments) => refresh::refresh(arguments, surroundings, output),

@@ -69,6 +69,7 @@ fn help_teaches() {
     for name in [
         "serve",
         "check",
+        "config",
         "tags",
         "inspect",
         "refresh",
@@ -101,6 +102,23 @@ fn help_and_version_are_data_and_misuse_is_talk() {
     let (exit, data, talk) = larder(&[], &[]);
     assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
     assert!(talk.contains("serve"), "{talk}");
+}
+
+#[test]
+fn what_can_be_configured_is_an_example_or_a_schema() {
+    let (exit, example, talk) = larder(&["config", "--example"], &[]);
+    assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+    assert_eq!(example, include_str!("../../deploy/larder.toml"));
+    let (exit, schema, talk) = larder(&["config", "--schema"], &[]);
+    assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let listen = &schema["properties"]["server"]["properties"]["listen"];
+    assert_eq!(listen["default"], "127.0.0.1:5000");
+    for flags in [&["config"][..], &["config", "--example", "--schema"]] {
+        let (exit, data, talk) = larder(flags, &[]);
+        assert_eq!((exit, data.as_str()), (Exit::Misused, ""));
+        assert!(talk.contains("--example"), "{talk}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! `file.rs` is what may be written, [`Settings`] is what is true afterwards. Serde would stop at the first fault, so
 //! the parsed file is read by a small reader of our own (`reader.rs`) that collects them. Nothing here looks at the
-//! process: what surrounds it comes in as [`Surroundings`]. Files named in the configuration are looked at.
+//! process: what surrounds it comes in as [`Surroundings`]. `keys` says of each key what it is. Files named in the configuration are looked at.
 
 mod auth_files;
 mod doors;
@@ -10,6 +10,7 @@ mod egress;
 mod endpoints;
 mod fault;
 mod file;
+mod keys;
 mod logins;
 mod overrides;
 mod reader;
@@ -30,6 +31,7 @@ use toml::de::DeTable;
 
 pub use auth_files::AuthFiles;
 pub use fault::{Fault, Faults, Place, Spot};
+pub use keys::schema;
 pub use overrides::Flags;
 pub use settings::Settings;
 pub use surroundings::{GivenSockets, Surroundings};
