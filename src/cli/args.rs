@@ -66,7 +66,10 @@ pub(super) enum Command {
     /// Says what is wrong with the configuration, or what is configured and who can pull what.
     #[command(
         after_long_help = "Faults go to standard error and make the exit code 2. Each names file, line, column \
-            and key, or the variable or flag. Nothing is started and nothing is asked over the network."
+            and key, or the variable or flag. Nothing is started and nothing is asked over the network.\n\n\
+            With --effective, each line says behind it whether its value is the default, built in, or from a line of the \
+            file, a variable, a flag or a socket. It can be read again as a configuration. No secret is in it, only where \
+            secrets are."
     )]
     Check(CheckArguments),
     /// Prints what can be configured: a commented example, or a JSON schema.
@@ -97,8 +100,8 @@ The example has every key with its meaning, its default and its danger; what it 
 default. It is a configuration as it is:
   larder config --example > larder.toml
 
-The schema (JSON schema, draft 2020-12) is for editors and for checks before a file is deployed. What
-has to agree with other keys, and how a value is spelled in full, `larder check` says.";
+The schema (JSON schema, draft 2020-12) is for editors and for checks before a file is deployed.
+What has to agree with other keys, and how a value is spelled in full, `larder check` says.";
 
 const TAGS_HELP: &str = "\
 Versions come first, the newest at the top, then all other tags by alphabet. Numbers are compared as
@@ -188,8 +191,30 @@ pub(super) struct ServeArguments {
 /// The flags of `larder check`.
 #[derive(Args, Debug)]
 pub(super) struct CheckArguments {
+    /// Prints the configuration that is in effect instead, as TOML, with where each value comes from.
+    #[arg(long)]
+    effective: bool,
     #[command(flatten)]
     config: ConfigArguments,
+}
+
+/// In which form `larder check` says what is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CheckForm {
+    /// What it means, and who can pull what.
+    Report,
+    /// The values, and where each comes from.
+    Effective,
+}
+
+impl CheckArguments {
+    /// Returns the form that is asked for.
+    pub(super) fn form(&self) -> CheckForm {
+        match self.effective {
+            true => CheckForm::Effective,
+            false => CheckForm::Report,
+        }
+    }
 }
 
 /// The flags of `larder tags`.

@@ -66,7 +66,10 @@ fn run(
     };
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments.into(), surroundings),
-        Command::Check(arguments) => check::check(&arguments.into(), surroundings, output),
+        Command::Check(arguments) => {
+            let form = arguments.form();
+            check::check(&arguments.into(), form, surroundings, output)
+        }
         Command::Config(arguments) => {
             config::config(&arguments, output);
             Ok(())

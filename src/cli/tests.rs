@@ -297,6 +297,14 @@ fn check_says_which_logins_are_used_and_what_they_expose() {
         assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
         assert!(!data.contains("hunter2"), "{data}");
         assert_shown(name, &data.replace(home, "FOLDER"));
+        let (exit, data, talk) = larder(&["check", "--effective", "--config", path], &variables);
+        assert_eq!((exit, talk.as_str()), (Exit::Done, ""));
+        assert!(!data.contains("hunter2"), "{data}");
+        assert!(
+            data.starts_with("# proxies towards registries: https through http://"),
+            "{data}"
+        );
+        data.parse::<toml::Table>().unwrap();
     }
 }
 

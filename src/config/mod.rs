@@ -6,6 +6,7 @@
 
 mod auth_files;
 mod doors;
+mod effective;
 mod egress;
 mod endpoints;
 mod fault;
@@ -36,8 +37,9 @@ pub use overrides::Flags;
 pub use settings::Settings;
 pub use surroundings::{GivenSockets, Surroundings};
 
+use effective::Sources;
 use file::Written;
-use overrides::Overrides;
+use overrides::{Override, Overrides};
 use reader::Document;
 
 /// A configuration without a fault, and where it comes from.
@@ -51,6 +53,8 @@ pub struct Loaded {
     pub overrides: Vec<String>,
     /// The files of docker and podman that are for all registries.
     pub auth_files: AuthFiles,
+    /// The configuration that is in effect, as a file that says where each value comes from.
+    pub effective: String,
     /// What is no fault and should be known, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -73,14 +77,21 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
     let mut sockets = Overrides::from_sockets(&surroundings.sockets);
     let from_sockets = Written::from_overrides(&mut sockets);
     let overrides = [variables.names(), flags.names(), sockets.names()].concat();
+    let overriding: Vec<Override> = sockets
+        .written()
+        .chain(flags.written())
+        .chain(variables.written())
+        .collect();
     faults.extend(variables.finish());
     faults.extend(flags.finish());
     faults.extend(sockets.finish());
     let Some(from_file) = from_file else {
         return Err(faults.in_order());
     };
-    let overriding = from_sockets.over(from_flags).over(from_variables);
-    let written = overriding.over(from_file);
+    let written = from_sockets
+        .over(from_flags)
+        .over(from_variables)
+        .over(from_file);
     let unreached: Vec<String> = written
         .upstreams
         .iter()
@@ -89,7 +100,14 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
     let (settings, auth_files) = resolve::resolve(written, surroundings, &mut faults);
     let misnamed = tags::misnamed(&settings.cache.tags);
     let warnings = warnings::warnings(&settings, &auth_files, surroundings);
+    let sources = Sources {
+        file: found.as_ref(),
+        overrides: &overriding,
+        surroundings,
+    };
+    let effective = effective::effective(&sources, &settings);
     faults.unless_any(Loaded {
+        effective,
         settings,
         auth_files,
         warnings: [unreached, misnamed, warnings].concat(),

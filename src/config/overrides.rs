@@ -22,6 +22,15 @@ pub struct Flags {
     pub offline: bool,
 }
 
+/// A text that stands for a key.
+#[derive(Clone, Debug)]
+pub(super) struct Override {
+    /// The key, as in `server.tls.listen`.
+    pub(super) key: String,
+    pub(super) place: Place,
+    pub(super) text: OsString,
+}
+
 /// Texts that stand for keys of the file, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Overrides {
@@ -91,6 +100,15 @@ impl Overrides {
             overrides: self,
             name,
         }
+    }
+
+    /// Returns what is set.
+    pub(super) fn written(&self) -> impl Iterator<Item = Override> {
+        self.entries.iter().map(|(key, (place, text))| Override {
+            key: key.clone(),
+            place: place.clone(),
+            text: text.clone(),
+        })
     }
 
     /// Returns the names of what is set, for people.

@@ -7,7 +7,7 @@ use super::auth_files::{self, AuthFiles};
 use super::doors::Doors;
 use super::egress;
 use super::fault::{Faults, Place};
-use super::file::{CacheKeys, Written};
+use super::file::{CacheKeys, ServerKeys, Written};
 use super::logins::LoginReader;
 use super::reader::Located;
 use super::settings::Settings;
@@ -55,25 +55,16 @@ pub(super) fn resolve(
         );
         faults.push(place, message);
     }
-    let default = default_upstream(written.server.default_upstream, &upstreams, faults);
-    let networks = written.server.refresh_from.into_iter().flatten();
-    let refresh_from = networks.map(|network| network.value).collect();
-    let catalog = written.server.catalog;
-    let mode = written.server.offline.map(upstreams::mode);
+    let default = written.server.default_upstream.take();
+    let default = default_upstream(default, &upstreams, faults);
+    let drain_timeout = written.server.drain_timeout.take();
+    let drain_timeout = drain_timeout.map_or(DEFAULT_DRAIN_TIMEOUT, |written| written.value);
+    let mode = written.server.offline.take().map(upstreams::mode);
     let mode = mode.unwrap_or_default();
     let settings = Settings {
-        server: server::Settings {
-            listen: doors.listen,
-            tls: doors.tls,
-            proxies: doors.proxies,
-            refresh_from,
-            catalog: catalog.map_or_else(CatalogAudience::default, |catalog| catalog.value),
-        },
         metrics_listen: doors.metrics,
-        drain_timeout: written
-            .server
-            .drain_timeout
-            .map_or(DEFAULT_DRAIN_TIMEOUT, |written| written.value),
+        drain_timeout,
+        server: server(written.server, doors),
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags::contract(written.tags, &upstreams),
@@ -97,6 +88,19 @@ pub(super) fn resolve(
         egress: egress::egress(surroundings, faults),
     };
     (settings, files)
+}
+
+fn server(keys: ServerKeys, doors: Doors) -> server::Settings {
+    let networks = keys.refresh_from.into_iter().flatten();
+    server::Settings {
+        listen: doors.listen,
+        tls: doors.tls,
+        proxies: doors.proxies,
+        refresh_from: networks.map(|network| network.value).collect(),
+        catalog: keys
+            .catalog
+            .map_or_else(CatalogAudience::default, |catalog| catalog.value),
+    }
 }
 
 fn default_upstream(

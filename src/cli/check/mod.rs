@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 pub(super) use exposure::exposure;
 pub(super) use upstreams::offline;
 
+use super::args::CheckForm;
 use super::failure::Failure;
 use super::log_settings;
 use super::output::Output;
@@ -18,13 +19,27 @@ use crate::telemetry::log::LogLevel;
 /// Reads the configuration and prints what it means.
 pub(super) fn check(
     flags: &Flags,
+    form: CheckForm,
     surroundings: &Surroundings,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
     log_settings(surroundings, LogLevel::default())?;
-    output.data(&report(&loaded));
+    output.data(&match form {
+        CheckForm::Report => report(&loaded),
+        CheckForm::Effective => effective(&loaded),
+    });
     Ok(())
+}
+
+/// Writes the configuration that is in effect, and what is not in the file at all.
+fn effective(loaded: &Loaded) -> String {
+    let proxies = upstreams::proxies(&loaded.settings.egress);
+    format!(
+        "# proxies towards registries: {}\n\n{}",
+        proxies.escape_debug(),
+        loaded.effective
+    )
 }
 
 /// Says what a configuration means.

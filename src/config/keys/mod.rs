@@ -180,10 +180,11 @@ const SERVER: &[Key] = &[
         "How long answers under way may take to be given after the first signal to stop, up to 24h; 0 cuts them at once. \
          Danger: what stops larder has to wait longer than that, or it kills what is under way.",
     ),
-    Key::section(
+    Key::new(
         "tls",
         Table(TLS),
-        "Encryption towards clients: without this table, there is none.",
+        Otherwise("none"),
+        "Encryption towards clients.",
     ),
 ];
 

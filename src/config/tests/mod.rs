@@ -1,6 +1,7 @@
 //! What people see of their mistakes, and which source of settings wins.
 
 mod doors;
+mod effective;
 mod endpoints;
 mod logins;
 mod shared;
