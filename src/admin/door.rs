@@ -1,6 +1,5 @@
 //! Health and metrics over HTTP. Nothing here changes anything, and nothing here tells a secret.
 
-use std::future::ready;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -72,8 +71,11 @@ impl Door {
         let accept = || async { Ok(self.listener.accept().await?.0) };
         let serve = |stream| {
             let (registry, stopping) = (self.registry.clone(), stopping.clone());
+            let tasks = self.tasks.clone();
             connections::converse(WHAT, stream, move |request| {
-                ready(answer(&request, &registry, &stopping))
+                let (registry, stopping) = (registry.clone(), stopping.clone());
+                let tasks = tasks.clone();
+                async move { answer(&request, registry, &stopping, &tasks).await }
             })
         };
         connections::serve_all(WHAT, &self.tasks, accept, serve).await;
@@ -81,10 +83,11 @@ impl Door {
 }
 
 /// Answers one request. A dead registry or a full disk leaves larder ready: what is here can be served.
-fn answer<B>(
+async fn answer<B>(
     request: &Request<B>,
-    registry: &Registry,
+    registry: Arc<Registry>,
     stopping: &CancellationToken,
+    tasks: &Tasks,
 ) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
@@ -93,7 +96,14 @@ fn answer<B>(
         "/livez" | "/healthz" => text(StatusCode::OK, "alive\n"),
         "/readyz" if stopping.is_cancelled() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
         "/readyz" => text(StatusCode::OK, "ready\n"),
-        "/metrics" => metrics(registry),
+        // Some figures are asked of the operating system, which may take its time.
+        "/metrics" => {
+            let written = tasks.spawn_blocking(move || metrics(&registry)).await;
+            written.unwrap_or_else(|_| {
+                let what = "the metrics could not be written\n";
+                text(StatusCode::INTERNAL_SERVER_ERROR, what)
+            })
+        }
         _ => text(
             StatusCode::NOT_FOUND,
             "here are /livez, /readyz and /metrics\n",
@@ -150,7 +160,7 @@ mod tests {
             .uri(path)
             .body(())
             .unwrap();
-        let response = answer(&request, &registry, stopping);
+        let response = answer(&request, Arc::new(registry), stopping, &Tasks::new()).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())

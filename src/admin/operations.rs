@@ -354,6 +354,7 @@ pub(super) mod tests {
             spools,
             records: Arc::new(MemoryRecords::default()),
             upstreams,
+            metrics: cache::Metrics::default(),
             tasks: tasks.clone(),
             clock: clock.clone(),
         };

@@ -1,7 +1,6 @@
 //! What all parts of the cache work with.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use super::Settings;
@@ -10,6 +9,7 @@ use super::fill::FillKey;
 use super::freshness::decision::Reach;
 use super::freshness::{self, Policy, Subject};
 use super::ledger::{Ledger, Wanted};
+use super::metrics::Metrics;
 use super::negative::NegativeMemory;
 use super::sight::{Links, View};
 use super::visibility::Visibilities;
@@ -39,6 +39,8 @@ pub struct Parts {
     pub records: Arc<dyn RecordStore>,
     /// The registries.
     pub upstreams: Upstreams,
+    /// What is counted.
+    pub metrics: Metrics,
     /// All tasks.
     pub tasks: Tasks,
     /// The time.
@@ -69,8 +71,8 @@ pub struct Backing {
     /// Sizes of content that the manifests of a repository told, in bytes. Where its registry announces no length they are
     /// believed, for that repository alone.
     sizes: moka::sync::Cache<(Origin, Digest), u64>,
-    /// How many parts went out of fills that were not verified yet.
-    pub unverified_parts: AtomicU64,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Where wrong content came from. The next fill of it is verified before its first byte goes out.
     pub suspects: moka::sync::Cache<FillKey, ()>,
     /// All tasks.
@@ -98,7 +100,7 @@ impl Backing {
             ledger: Ledger::default(),
             negative: NegativeMemory::default(),
             sizes: moka::sync::Cache::new(SIZES),
-            unverified_parts: AtomicU64::new(0),
+            metrics: parts.metrics,
             suspects: moka::sync::Cache::builder()
                 .max_capacity(SUSPECTS)
                 .time_to_live(SUSPICION)
@@ -144,6 +146,11 @@ impl Backing {
     ) -> Result<T, CacheError> {
         let answered = work.await;
         let came = answered.as_ref().map(outcome);
+        if let Ok(CacheOutcome::Stale(reason)) = came
+            && let Some(upstream) = self.upstreams.get(&origin.upstream)
+        {
+            self.metrics.stale(upstream.configured_name(), reason);
+        }
         self.ledger.note(origin, wanted, came, self.clock.now());
         answered
     }

@@ -1,7 +1,6 @@
 //! Answers about blobs: from the store, from a fill that is under way, or from a new one.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -274,6 +273,7 @@ impl Blobs {
                 (fill, CacheOutcome::Miss)
             }
             (Boarding::Started(fill, _) | Boarding::Joined(fill), _) => {
+                self.backing.metrics.joined();
                 (fill, CacheOutcome::Joined)
             }
         }
@@ -288,11 +288,6 @@ impl Blobs {
                 .remember(absent, self.backing.clock.now());
         }
         error.into()
-    }
-
-    /// Returns how many parts went out of fills that were not verified yet.
-    pub fn unverified_parts(&self) -> u64 {
-        self.backing.unverified_parts.load(Ordering::Relaxed)
     }
 
     /// Returns the size of a content that is being fetched because nobody knows it.
@@ -398,7 +393,7 @@ async fn from_fill(
     });
     let is_verified = matches!(progress.borrow().verdict, Verdict::Right);
     if !is_verified && end.is_some_and(|end| total.is_some_and(|total| end < total)) {
-        backing.unverified_parts.fetch_add(1, Ordering::Relaxed);
+        backing.metrics.went_unverified();
     }
     let body = fill::reader::read(fill, start, end);
     drop(reading);

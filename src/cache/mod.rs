@@ -14,6 +14,7 @@ pub mod history;
 pub mod ledger;
 pub mod list;
 pub mod manifest;
+pub mod metrics;
 pub mod negative;
 pub mod pass;
 pub mod remembered;
@@ -30,6 +31,7 @@ pub use error::{CacheError, Word};
 pub use freshness::decision::Demand;
 pub use list::{CatalogPage, Lists};
 pub use manifest::Manifests;
+pub use metrics::Metrics;
 pub use share::{Audience, ShareRule, ShareRules};
 
 use self::backing::Backing;

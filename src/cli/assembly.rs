@@ -15,7 +15,6 @@ use crate::config::Settings;
 use crate::oci::UpstreamName;
 use crate::runtime::shutdown::StopSignals;
 use crate::runtime::{Tasks, open_files};
-use crate::server::metrics::Metrics;
 use crate::server::{self, BindError, Server};
 use crate::upstream;
 
@@ -50,9 +49,10 @@ impl Larder {
         let Foundation {
             cache,
             addressing,
-            metrics: mut registry,
+            measures,
             instance,
-            ..
+            store,
+            clock,
         } = foundation;
         let hub = UpstreamName::docker_hub();
         if let Some(hub) = cache.upstreams().get(&hub) {
@@ -60,13 +60,16 @@ impl Larder {
         }
         let gauges = Gauges {
             cache: cache.clone(),
+            store,
             tasks: tasks.clone(),
+            began: clock.now(),
         };
-        registry.register_collector(Box::new(gauges));
+        let mut registry = measures.registry;
+        gauges.register(&mut registry);
         let parts = server::Parts {
             addressing,
             cache,
-            metrics: Metrics::register(&mut registry),
+            metrics: measures.server,
             instance,
             connections,
             sockets,

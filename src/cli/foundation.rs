@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use prometheus_client::registry::Registry;
-
+use super::measures::Measures;
 use crate::addressing::Addressing;
 use crate::admin::Operations;
 use crate::cache::{Cache, Parts};
@@ -18,8 +17,8 @@ pub(super) struct Foundation {
     pub(super) store: DiskStore,
     pub(super) cache: Arc<Cache>,
     pub(super) addressing: Addressing,
-    /// What is counted so far.
-    pub(super) metrics: Registry,
+    /// What is counted.
+    pub(super) measures: Measures,
     pub(super) instance: InstanceId,
     pub(super) clock: Clock,
 }
@@ -33,10 +32,10 @@ impl Foundation {
         let clock = Clock::system();
         let instance = InstanceId::random();
         let store = DiskStore::open(&settings.store, tasks.clone(), clock.clone()).await?;
-        let mut metrics = Registry::with_prefix("larder");
+        let measures = Measures::register();
         let parts = upstream::Parts {
             limits: Limits::default(),
-            metrics: upstream::Metrics::register(&mut metrics),
+            metrics: measures.upstream.clone(),
             egress: settings.egress.clone(),
             clock: clock.clone(),
             tasks: tasks.clone(),
@@ -48,6 +47,7 @@ impl Foundation {
             spools: store.spools.clone(),
             records: store.cache_records.clone(),
             upstreams,
+            metrics: measures.cache.clone(),
             tasks: tasks.clone(),
             clock: clock.clone(),
         };
@@ -55,7 +55,7 @@ impl Foundation {
             store,
             cache: Arc::new(Cache::new(parts, settings.cache.clone())),
             addressing: Addressing::new(&settings.addressing),
-            metrics,
+            measures,
             instance,
             clock,
         })

@@ -15,6 +15,7 @@ mod config;
 mod failure;
 mod foundation;
 mod inspect;
+mod measures;
 mod not_done;
 mod operator;
 mod output;

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod executor;
 pub mod instance;
 pub mod open_files;
+pub mod process;
 pub mod shutdown;
 pub mod stamp;
 pub mod tasks;

@@ -1,6 +1,9 @@
 //! Tasks with a name, a count and an end: everything that is spawned is spawned here, and a stop waits for it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -13,9 +16,20 @@ use tracing::Instrument;
 pub struct Tasks {
     tracker: TaskTracker,
     stopping: CancellationToken,
+    running: Running,
 }
 
+/// How many tasks are running, by their names, which are those in the code.
+#[derive(Clone, Debug, Default)]
+struct Running(Arc<Mutex<BTreeMap<&'static str, Arc<AtomicUsize>>>>);
+
+/// Counts a task while it lives.
+struct Counted(Arc<AtomicUsize>);
+
 impl Tasks {
+    /// The name of all work on the pool for what blocks, which waits for a place there as well.
+    const BLOCKING: &str = "blocking";
+
     /// Starts with no task.
     pub fn new() -> Self {
         Self::default()
@@ -31,6 +45,11 @@ impl Tasks {
         F: Future<Output: Send> + Send + 'static,
     {
         let span = tracing::debug_span!("task", task.name = name);
+        let counted = self.running.begin(name);
+        let future = async move {
+            let _counted = counted;
+            future.await
+        };
         tokio::spawn(self.tracker.track_future(future.instrument(span)))
     }
 
@@ -39,7 +58,11 @@ impl Tasks {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        self.tracker.spawn_blocking(work)
+        let counted = self.running.begin(Self::BLOCKING);
+        self.tracker.spawn_blocking(move || {
+            let _counted = counted;
+            work()
+        })
     }
 
     /// Returns a token that is cancelled when the program begins to stop. Long tasks watch it and come to an end.
@@ -50,6 +73,15 @@ impl Tasks {
     /// Returns how many tasks are running.
     pub fn count(&self) -> usize {
         self.tracker.len()
+    }
+
+    /// Returns how many tasks of each name are running; of those that ran before, 0.
+    pub fn by_name(&self) -> Vec<(&'static str, usize)> {
+        let running = self.running.locked();
+        let counts = running.iter();
+        counts
+            .map(|(name, count)| (*name, count.load(Ordering::Relaxed)))
+            .collect()
     }
 
     /// Tells all tasks to stop.
@@ -68,9 +100,48 @@ impl Tasks {
     }
 }
 
+impl Running {
+    fn begin(&self, name: &'static str) -> Counted {
+        let count = self.locked().entry(name).or_default().clone();
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+
+    /// Each change is complete by itself, so that what a panic left is sound.
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<&'static str, Arc<AtomicUsize>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn tasks_are_counted_by_name_until_they_end_or_are_dropped() {
+        let tasks = Tasks::new();
+        let idle = tasks.spawn("idle", std::future::pending::<()>());
+        let other = tasks.spawn("idle", std::future::pending::<()>());
+        tasks.spawn("short", async {}).await.unwrap();
+        tasks.spawn_blocking(|| {}).await.unwrap();
+        assert_eq!(
+            tasks.by_name(),
+            [("blocking", 0), ("idle", 2), ("short", 0)]
+        );
+        idle.abort();
+        idle.await.unwrap_err();
+        assert_eq!(
+            tasks.by_name(),
+            [("blocking", 0), ("idle", 1), ("short", 0)]
+        );
+        other.abort();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn draining_waits_for_tasks_and_tells_what_is_left() {

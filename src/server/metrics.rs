@@ -3,6 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// Counters of requests. Clones are the same counters.
@@ -10,7 +11,12 @@ use prometheus_client::registry::Registry;
 pub struct Metrics {
     requests: Family<Request, Counter>,
     sent_bytes: Family<Source, Counter>,
+    connections: Gauge,
 }
+
+/// Counts a connection while it lives.
+#[derive(Debug)]
+pub struct Connected(Gauge);
 
 /// What a request was. Every value comes from a closed set.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -41,7 +47,18 @@ impl Metrics {
             "Bytes of bodies sent to clients",
             metrics.sent_bytes.clone(),
         );
+        registry.register(
+            "connections",
+            "Connections of clients that are open",
+            metrics.connections.clone(),
+        );
         metrics
+    }
+
+    /// Counts a connection until the result is dropped.
+    pub fn connected(&self) -> Connected {
+        self.connections.inc();
+        Connected(self.connections.clone())
     }
 
     /// Counts a request that came to its end.
@@ -67,6 +84,21 @@ impl Metrics {
     }
 }
 
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+impl Metrics {
+    /// Counts something of everything.
+    pub(crate) fn sample(&self) {
+        self.answered("blob", 200, "hit", 7);
+        drop(self.connected());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,14 +107,18 @@ mod tests {
     fn requests_and_bytes_are_counted_by_closed_sets_of_labels() {
         let mut registry = Registry::with_prefix("larder");
         let metrics = Metrics::register(&mut registry);
-        metrics.answered("blob", 200, "hit", 7);
+        metrics.sample();
         metrics.answered("blob", 404, "none", 0);
+        let first = metrics.connected();
+        let _second = metrics.connected();
+        drop(first);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
             r#"larder_requests_total{route="blob",status="200",outcome="hit"} 1"#,
             r#"larder_requests_total{route="blob",status="404",outcome="none"} 1"#,
             r#"larder_sent_bytes_total{route="blob",outcome="hit"} 7"#,
+            "larder_connections 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }

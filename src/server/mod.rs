@@ -204,12 +204,13 @@ impl Server {
             let served =
                 connection::serve(accepted, self.context.clone(), executor, stopping.clone());
             let end = end.clone();
+            let connected = self.context.metrics.connected();
             drop(connections.spawn("connection", async move {
                 tokio::select! {
                     () = served => {}
                     () = end.cancelled() => {}
                 }
-                drop(place);
+                drop((connected, place));
             }));
         }
         drop(self.listeners);

@@ -9,6 +9,7 @@ use http::{HeaderMap, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::connect::HttpInfo;
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::timeout;
 
 use super::credentials::LoginIdentity;
@@ -29,6 +30,8 @@ pub(super) struct Answer {
     pub(super) kind: Kind,
     /// How long it may be silent.
     pub(super) idle: Duration,
+    /// Counts the bytes of its body.
+    pub(super) received: Counter,
 }
 
 impl Answer {
@@ -85,7 +88,9 @@ impl Answer {
     pub(super) async fn collect(&mut self, limit: usize) -> Option<Bytes> {
         let body = Limited::new(self.response.body_mut(), limit).collect();
         let body = timeout(self.idle, body).await.ok()?.ok()?;
-        Some(body.to_bytes())
+        let bytes = body.to_bytes();
+        self.received.inc_by(bytes.len() as u64);
+        Some(bytes)
     }
 
     /// Goes on to the body.
@@ -94,6 +99,7 @@ impl Answer {
             host: self.hop.site.name().clone(),
             incoming: self.response.into_body(),
             idle: self.idle,
+            received: self.received,
         }
     }
 }
@@ -104,6 +110,7 @@ pub(super) struct Body {
     incoming: Incoming,
     host: Arc<str>,
     idle: Duration,
+    received: Counter,
 }
 
 impl Body {
@@ -132,7 +139,10 @@ impl Body {
                 // Trailers are of no use.
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
-                    Ok(data) => return Ok(Some(data)),
+                    Ok(data) => {
+                        self.received.inc_by(data.len() as u64);
+                        return Ok(Some(data));
+                    }
                     Err(_) => {}
                 },
             }

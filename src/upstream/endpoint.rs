@@ -65,6 +65,11 @@ impl Endpoint {
         &self.url
     }
 
+    /// Counts a transfer from it that broke and went on.
+    pub(super) fn count_resumed(&self) {
+        self.wire.metrics.resumed();
+    }
+
     /// Returns what it is asked for.
     pub(super) fn scope(&self) -> EndpointScope {
         self.scope

@@ -18,6 +18,8 @@ use super::quota::Quota;
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
+    received_bytes: Family<UpstreamLabels, Counter>,
+    resumed_transfers: Family<UpstreamLabels, Counter>,
     resting: Family<UpstreamLabels, Gauge>,
     offline: Family<UpstreamLabels, Gauge>,
     pull_limit: Family<LoginLabels, Gauge>,
@@ -84,6 +86,16 @@ impl Metrics {
             metrics.requests.clone(),
         );
         registry.register(
+            "upstream_received_bytes",
+            "Bytes of bodies that registries, their token services and their storage sent; larder_sent_bytes_total minus this is what was saved",
+            metrics.received_bytes.clone(),
+        );
+        registry.register(
+            "upstream_resumed_transfers",
+            "Transfers of blobs that broke and went on where they were",
+            metrics.resumed_transfers.clone(),
+        );
+        registry.register(
             "upstream_resting",
             "Hosts of a registry that are left alone because they failed",
             metrics.resting.clone(),
@@ -105,7 +117,7 @@ impl Metrics {
         );
         registry.register(
             "upstream_pull_window_seconds",
-            "The window of the limit",
+            "The window of the limit of pulls",
             metrics.pull_window.clone(),
         );
         registry.register(
@@ -118,9 +130,14 @@ impl Metrics {
 
     /// Returns what is counted of one upstream, under its configured name.
     pub(super) fn of(&self, upstream: &str) -> UpstreamMetrics {
+        let own = UpstreamLabels {
+            upstream: upstream.into(),
+        };
         UpstreamMetrics {
             all: self.clone(),
-            upstream: upstream.into(),
+            received_bytes: self.received_bytes.get_or_create_owned(&own),
+            resumed_transfers: self.resumed_transfers.get_or_create_owned(&own),
+            upstream: own.upstream,
         }
     }
 }
@@ -130,9 +147,26 @@ impl Metrics {
 pub(super) struct UpstreamMetrics {
     all: Metrics,
     upstream: Arc<str>,
+    received_bytes: Counter,
+    resumed_transfers: Counter,
 }
 
 impl UpstreamMetrics {
+    /// Returns the upstream as it is configured: its name, or its pattern.
+    pub(super) fn configured_name(&self) -> &Arc<str> {
+        &self.upstream
+    }
+
+    /// Returns how many bytes of bodies came.
+    pub(super) fn received_bytes(&self) -> &Counter {
+        &self.received_bytes
+    }
+
+    /// Counts a transfer that broke and went on.
+    pub(super) fn resumed(&self) {
+        self.resumed_transfers.inc();
+    }
+
     /// Counts a request, by what came of it.
     pub(super) fn asked(&self, kind: Kind, came: Result<StatusCode, &UpstreamError>) {
         let labels = RequestLabels {
@@ -204,16 +238,12 @@ fn told(status: StatusCode) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
+impl Metrics {
+    /// Counts something of everything.
+    pub(crate) fn sample(&self) {
+        use std::time::Duration;
 
-    use super::*;
-
-    #[test]
-    fn what_is_shown() {
-        let mut registry = Registry::with_prefix("larder");
-        let metrics = Metrics::register(&mut registry);
-        let hub = metrics.of("docker.io");
+        let hub = self.of("docker.io");
         hub.asked(Kind::Pull, Ok(StatusCode::OK));
         hub.asked(Kind::Token, Ok(StatusCode::UNAUTHORIZED));
         let quota = Quota {
@@ -225,6 +255,19 @@ mod tests {
         hub.login_suspended(&LoginIdentity::new("user acme"), true);
         hub.resting().inc();
         hub.offline().set(1);
+        hub.received_bytes().inc_by(7);
+        hub.resumed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown() {
+        let mut registry = Registry::with_prefix("larder");
+        Metrics::register(&mut registry).sample();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         for line in [
@@ -234,6 +277,8 @@ mod tests {
             r#"larder_upstream_pulls_remaining{upstream="docker.io",login="anonymous"} 76"#,
             r#"larder_upstream_pull_window_seconds{upstream="docker.io",login="anonymous"} 21600"#,
             r#"larder_upstream_login_suspended{upstream="docker.io",login="user acme"} 1"#,
+            r#"larder_upstream_received_bytes_total{upstream="docker.io"} 7"#,
+            r#"larder_upstream_resumed_transfers_total{upstream="docker.io"} 1"#,
             r#"larder_upstream_resting{upstream="docker.io"} 1"#,
             r#"larder_upstream_offline{upstream="docker.io"} 1"#,
         ] {

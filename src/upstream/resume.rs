@@ -235,6 +235,7 @@ impl BlobTransfer {
         self.resumes += 1;
         self.state = match opened {
             Ok(opening) => {
+                self.source.endpoint.count_resumed();
                 self.total = self.total.or(opening.total);
                 State::Flowing {
                     body: opening.body,

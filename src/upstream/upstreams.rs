@@ -291,7 +291,7 @@ impl Maker {
         let limits = &self.parts.limits;
         let switch = plan.switch.clone();
         Arc::new(Upstream::new(
-            name.clone(),
+            (name.clone(), plan.metrics.configured_name().clone()),
             endpoints.collect(),
             switch,
             limits,

@@ -146,6 +146,7 @@ impl Wire {
             payer,
             kind,
             idle: self.limits.body_idle,
+            received: self.metrics.received_bytes().clone(),
         };
         self.learn_quota(&answer);
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {

@@ -50,6 +50,7 @@ pub async fn run(errand: Errand) {
     async {
         match fetch(&fill, asked, &backing).await {
             Ok((content, spool)) => {
+                backing.metrics.filled(Ok(()));
                 fill.publish_verdict(Verdict::Right);
                 backing.suspects.invalidate(&fill.key());
                 if let Err(error) = keep(&backing, &spool, content).await {
@@ -62,6 +63,7 @@ pub async fn run(errand: Errand) {
             }
             Err(error) => {
                 tell(&error);
+                backing.metrics.filled(Err(&error));
                 if matches!(error, FillError::Mismatch(_) | FillError::WrongSize { .. }) {
                     backing.suspects.insert(fill.key(), ());
                 }
@@ -251,6 +253,7 @@ async fn open(fill: &Fill, backing: &Backing, upstream: &Upstream) -> Result<Ope
         .await
         {
             Ok((transfer, total)) => {
+                backing.metrics.resumed();
                 tracing::debug!(
                     size_bytes = written.total(),
                     "going on with a spool that was left"

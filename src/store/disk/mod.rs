@@ -70,6 +70,19 @@ pub struct DiskStore {
     tasks: Tasks,
 }
 
+/// How large a store is. What the operating system does not say is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// The file system.
+    pub space: Option<Space>,
+    /// How much of it has to stay free, in bytes.
+    pub floor_bytes: u64,
+    /// The file of records that can be fetched again, in bytes.
+    pub cache_records_bytes: Option<u64>,
+    /// The file of records that cannot, in bytes.
+    pub hosted_records_bytes: Option<u64>,
+}
+
 impl DiskStore {
     /// How often [`DiskStore::keep_swept`] sweeps: left-overs outlive [`SpoolArea::MAX_AGE`] by no more.
     pub const SWEEP_EVERY: Duration = Duration::from_hours(1);
@@ -122,6 +135,18 @@ impl DiskStore {
     pub async fn space(&self) -> Result<Space, StoreError> {
         let root = self.layout.root().to_owned();
         blocking(&self.tasks, move || Space::of(&root)).await
+    }
+
+    /// Returns how large the file system and the files of records are at this moment. It asks the operating system, which
+    /// can take a moment, and looks at no blob.
+    pub fn figures(&self) -> Figures {
+        let size = |path: PathBuf| std::fs::metadata(path).ok().map(|found| found.len());
+        Figures {
+            space: Space::of(self.layout.root()).ok(),
+            floor_bytes: self.floor.bytes(),
+            cache_records_bytes: size(self.layout.cache_records()),
+            hosted_records_bytes: size(self.layout.hosted_records()),
+        }
     }
 
     /// Returns how much has to stay free.

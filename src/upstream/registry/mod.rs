@@ -27,6 +27,7 @@ use crate::upstream::switch::{Mode, Switch};
 #[derive(Debug)]
 pub struct Upstream {
     name: UpstreamName,
+    configured_name: Arc<str>,
     /// At least one, in the order in which they are asked.
     endpoints: Vec<Arc<Endpoint>>,
     budget: Budget,
@@ -97,7 +98,7 @@ impl TransferRange {
 impl Upstream {
     /// Makes an upstream of its endpoints, at least one.
     pub(super) fn new(
-        name: UpstreamName,
+        (name, configured_name): (UpstreamName, Arc<str>),
         endpoints: Vec<Arc<Endpoint>>,
         switch: Arc<Switch>,
         limits: &Limits,
@@ -105,6 +106,7 @@ impl Upstream {
         Self {
             budget: Budget::new(name.clone(), limits),
             name,
+            configured_name,
             endpoints,
             switch,
         }
@@ -113,6 +115,11 @@ impl Upstream {
     /// Returns the name of the upstream.
     pub fn name(&self) -> &UpstreamName {
         &self.name
+    }
+
+    /// Returns it as it is configured: by its name, or by the pattern that its name fits.
+    pub fn configured_name(&self) -> &Arc<str> {
+        &self.configured_name
     }
 
     /// Returns whether it may be asked. While it may not, every question fails with [`UpstreamError::Offline`].

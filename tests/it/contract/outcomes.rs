@@ -41,6 +41,11 @@ async fn each_outcome_is_in_the_header_and_is_counted() {
         check(TAG, 200, reason, reason).await;
         registry.clear_faults();
     }
+    for reason in ["unreachable", "denied", "not_found", "rate_limited"] {
+        let labels = format!(r#"upstream="up.test",reason="{reason}""#);
+        let line = format!("stale_answers_total{{{labels}}}");
+        assert_eq!(proxy.counted(&line), Some(1), "{line}");
+    }
     proxy.set_mode("up.test", Mode::Offline);
     check(TAG, 200, "offline", "offline").await;
     check(missing, 504, "detail=offline", "offline").await;

@@ -4,6 +4,7 @@ mod addressing;
 mod blobs;
 mod budgets;
 mod circles;
+mod counts;
 mod egress;
 mod endpoints;
 mod errors;

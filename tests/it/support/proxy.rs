@@ -418,6 +418,7 @@ impl TestProxyBuilder {
             spools: store.spools.clone(),
             records: records.clone(),
             upstreams: self.registries(&tasks, &mut counters, instance),
+            metrics: cache::Metrics::register(&mut counters),
             tasks: tasks.clone(),
             clock: self.clock.clone(),
         };
