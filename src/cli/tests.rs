@@ -30,7 +30,7 @@ impl io::Write for Written {
     }
 }
 
-fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+pub(super) fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
     let home = [("HOME", "/home/ada")];
     let variables = home.iter().chain(variables);
     Surroundings {
