@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Faults, Place, Spot};
+use super::keys::homes;
 
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,7 +196,11 @@ impl<'a> Table<'a> {
             let name = key.get_ref().as_ref();
             if !self.taken.contains(name) && !self.refused.contains(name) {
                 let place = self.document.place(key.span(), &self.path);
-                self.document.fault(place, unknown("key", name, &known));
+                let message = match nearest(name, &known) {
+                    None => misplaced(name).unwrap_or_else(|| unknown("key", name, &known)),
+                    Some(_) => unknown("key", name, &known),
+                };
+                self.document.fault(place, message);
             }
         }
     }
@@ -388,19 +393,28 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Makes the parser's message fit for the most usual slip, a text without quotes.
+/// Makes the parser's message fit for people, who know what they meant and not what TOML calls it.
 fn syntax_message(message: &str) -> String {
     let message = message
         .strip_suffix(", expected nothing")
         .unwrap_or(message);
-    let is_number = ["invalid float", "invalid integer", "invalid datetime"]
-        .iter()
-        .any(|start| message.starts_with(start));
-    if is_number {
-        format!("{message}: if this is a text, put it in quotes")
+    let starts_with = |starts: &[&str]| starts.iter().any(|start| message.starts_with(start));
+    let way_out = if starts_with(&["invalid float", "invalid integer", "invalid datetime"]) {
+        "if this is a text, put it in quotes"
+    } else if starts_with(&["invalid basic string", "invalid literal string"]) {
+        "put the same quote behind the text that is before it"
+    } else if starts_with(&["unclosed table"]) {
+        "put ']' behind the name of the table; a name has no spaces"
+    } else if starts_with(&["unclosed array"]) {
+        "put ']' behind the last value of the list, and ',' between its values"
+    } else if starts_with(&["key with no value"]) {
+        "write '=' between a key and its value"
+    } else if starts_with(&["duplicate key"]) {
+        "a key, and a table in [brackets], can be written once: put the two together"
     } else {
-        message.to_owned()
-    }
+        return message.to_owned();
+    };
+    format!("{message}: {way_out}")
 }
 
 /// Parses a text; the message says which text it was, unless that could give away a password.
@@ -418,18 +432,35 @@ pub(super) fn parse_quoted<T>(
     })
 }
 
-/// Says that a name is unknown, and which known one is nearest, or else all that are known.
-pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+/// Returns the known name that is nearest to a name, unless even that is a guess.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     // One slip in three letters: more, and the nearest name is a guess.
     let at_most = name.chars().count().div_ceil(3);
     let nearest = known
         .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), known))
+        .map(|known| (strsim::damerau_levenshtein(name, known), *known))
         .filter(|(distance, _)| *distance <= at_most)
         .min();
+    nearest.map(|(_, known)| known)
+}
+
+/// Says where a key belongs that is written in a table that does not have it. `None` when no table has it.
+fn misplaced(name: &str) -> Option<String> {
+    let homes = homes(name);
+    (!homes.is_empty()).then(|| {
+        format!(
+            "the key '{name}' does not belong here, but to {}",
+            homes.join(" or ")
+        )
+    })
+}
+
+/// Says that a name is unknown, and which known one is nearest, or else all that are known.
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
+    let nearest = nearest(name, known);
     let name = name.escape_debug();
     match nearest {
-        Some((_, nearest)) => format!("unknown {what} '{name}': did you mean '{nearest}'?"),
+        Some(nearest) => format!("unknown {what} '{name}': did you mean '{nearest}'?"),
         None => format!(
             "unknown {what} '{name}': known here are {}",
             known.join(", ")

@@ -253,5 +253,34 @@ const SHARED_LOGINS: &[Key] = &[
     ),
 ];
 
+/// Returns the tables that have a key of this name, as their headers are written, those of the file's own level aside.
+pub(super) fn homes(name: &str) -> Vec<String> {
+    fn walk(name: &str, path: &str, keys: &[Key], homes: &mut Vec<String>) {
+        for key in keys {
+            let full = match path {
+                "" => key.name.to_owned(),
+                path => format!("{path}.{}", key.name),
+            };
+            let (header, inner) = match key.kind {
+                // A login is written in one line.
+                Table(inner) if key.name == "credentials" && !path.is_empty() => {
+                    (format!("{full} = {{ … }}"), inner)
+                }
+                Table(inner) => (format!("[{full}]"), inner),
+                Tables(inner) => (format!("[[{full}]]"), inner),
+                Kind::TextsOrTables(inner) => (format!("{full} = [{{ … }}]"), inner),
+                Text(_) | OneOf(_) | Time(_) | Path(_) | Truth | Texts(_) | Paths(_) => continue,
+            };
+            if inner.iter().any(|key| key.name == name) {
+                homes.push(header);
+            }
+            walk(name, &full, inner, homes);
+        }
+    }
+    let mut homes = Vec::new();
+    walk(name, "", FILE, &mut homes);
+    homes
+}
+
 /// To whom something goes.
 const AUDIENCES: &[&str] = &["this-machine", "everyone"];
