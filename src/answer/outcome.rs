@@ -77,6 +77,16 @@ impl CacheOutcome {
         }
     }
 
+    /// Returns whether a registry was waited for.
+    pub fn has_asked(self) -> bool {
+        match self {
+            Self::Miss | Self::Joined | Self::Revalidated | Self::Stale(_) | Self::Passed(_) => {
+                true
+            }
+            Self::Hit | Self::Offline | Self::Negative => false,
+        }
+    }
+
     /// Returns the value of the `Cache-Status` header (RFC 9211).
     pub fn cache_status(self) -> &'static str {
         match self {

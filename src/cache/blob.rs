@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::backing::Backing;
 use super::error::{CacheError, Word};
@@ -269,7 +270,9 @@ impl Blobs {
                     landing,
                     backing: self.backing.clone(),
                 };
-                drop(self.backing.tasks.spawn("fill", fill::run::run(errand)));
+                // What it tells is told under the request that began it.
+                let run = fill::run::run(errand).in_current_span();
+                drop(self.backing.tasks.spawn("fill", run));
                 (fill, CacheOutcome::Miss)
             }
             (Boarding::Started(fill, _) | Boarding::Joined(fill), _) => {

@@ -106,6 +106,30 @@ impl CacheError {
     }
 }
 
+impl CacheError {
+    /// Returns whether a registry was waited for.
+    pub fn has_asked(&self) -> bool {
+        match self {
+            Self::ManifestUnknown(word) | Self::BlobUnknown(word) | Self::NoTags(word) => {
+                *word == Word::Given
+            }
+            Self::Upstream(UpstreamError::Offline { .. }) => false,
+            Self::Upstream(_)
+            | Self::WrongContent(_)
+            | Self::WrongSize { .. }
+            | Self::BadManifest(_)
+            | Self::TooSlow => true,
+            Self::NotListed(_)
+            | Self::Schema1
+            | Self::Private(_)
+            | Self::NotConfigured(_)
+            | Self::Unsatisfiable(_)
+            | Self::Store(_)
+            | Self::Stopping => false,
+        }
+    }
+}
+
 impl From<Box<Mismatch>> for CacheError {
     fn from(mismatch: Box<Mismatch>) -> Self {
         Self::WrongContent(Arc::from(mismatch))

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::runtime::Tasks;
 
@@ -181,7 +182,8 @@ where
         match self.flights.board(key, take_off) {
             Boarding::Joined(flying) => (flying.pending, Role::Joined),
             Boarding::Started(Flying { pending, .. }, landing) => {
-                let work = work();
+                // What it tells is told under the request that began it, whoever joins.
+                let work = work().in_current_span();
                 let stopping = self.tasks.stopping();
                 drop(self.tasks.spawn(name, async move {
                     let Some(result) = stopping.run_until_cancelled(work).await else {

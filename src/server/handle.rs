@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{CONNECTION, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
 use ipnet::IpNet;
+use tracing::Instrument;
 
 use super::access::{self, Client, Peer};
 use super::body::{Reads, ResponseBody};
@@ -12,10 +13,12 @@ use super::error::RequestError;
 use super::listing::{self, Listing};
 use super::metrics::Metrics;
 use super::pull::{self, Conditions};
+use super::request_id::{REQUEST_ID, RequestId, RequestIds};
 use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
 use super::{CatalogAudience, Proxies, respond};
 use crate::addressing::{Addressing, Asked, Caller, Grant, Granted, Origin};
+use crate::answer::CacheOutcome;
 use crate::cache::{Cache, Demand};
 use crate::oci::Reference;
 use crate::runtime::InstanceId;
@@ -47,6 +50,8 @@ pub struct Context {
     pub reads: Arc<Reads>,
     /// What is counted.
     pub metrics: Metrics,
+    /// The ids of requests.
+    pub ids: RequestIds,
     /// Who we are.
     pub instance: InstanceId,
 }
@@ -59,8 +64,14 @@ pub async fn handle<B>(
 ) -> Response<ResponseBody> {
     let (parts, _body) = request.into_parts();
     let client = Client::find(peer, &parts.headers, &context.proxies.trusted);
-    let mut log = RequestLog::begin(parts.method.clone(), client, context.metrics.clone());
-    let answered = answer(&context, &parts, client, log.subject()).await;
+    let (id, mut log) = begin(&context, &parts, client);
+    // Of the highest level, so that it is there whatever of the log is wanted: what is told within says for which request.
+    let span = tracing::error_span!("request", request.id = %id);
+    let answered = answer(&context, &parts, client, log.subject());
+    let answered = answered.instrument(span).await;
+    if has_asked(&answered, log.subject()) {
+        log.waited_for_upstream();
+    }
     let mut response = match answered {
         Ok(response) => {
             log.answered(response.status(), None);
@@ -76,7 +87,28 @@ pub async fn handle<B>(
     if let Some(namespace) = log.subject().namespace.take() {
         response.headers_mut().insert(NAMESPACE, namespace);
     }
+    response.headers_mut().insert(REQUEST_ID, id.into());
     response.map(|body| body.logged(log))
+}
+
+/// Finds out which request this is, and begins its closing line.
+fn begin(
+    context: &Context,
+    parts: &http::request::Parts,
+    client: Client,
+) -> (RequestId, RequestLog) {
+    let id = context.ids.of(&parts.headers);
+    let (method, metrics) = (parts.method.clone(), context.metrics.clone());
+    let log = RequestLog::begin(id.clone(), method, client, metrics);
+    (id, log)
+}
+
+/// Returns whether an answer was worth waiting for a registry.
+fn has_asked(answered: &Result<Response<ResponseBody>, RequestError>, subject: &Subject) -> bool {
+    match answered {
+        Ok(_) => subject.outcome.is_some_and(CacheOutcome::has_asked),
+        Err(error) => matches!(error, RequestError::Cache { error, .. } if error.has_asked()),
+    }
 }
 
 /// Answers a request that came without encryption where TLS is spoken, and ends the connection.
@@ -87,7 +119,7 @@ pub async fn refuse_unencrypted<B>(
 ) -> Response<ResponseBody> {
     let (parts, _body) = request.into_parts();
     let client = Client::find(peer, &parts.headers, &context.proxies.trusted);
-    let mut log = RequestLog::begin(parts.method.clone(), client, context.metrics.clone());
+    let (id, mut log) = begin(&context, &parts, client);
     let error = RequestError::Unencrypted;
     let answer = error.answer();
     log.answered(answer.status, Some(with_causes(&error)));
@@ -96,6 +128,7 @@ pub async fn refuse_unencrypted<B>(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
     }
+    response.headers_mut().insert(REQUEST_ID, id.into());
     response.map(|body| body.logged(log))
 }
 

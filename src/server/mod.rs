@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod proxy_protocol;
 pub mod pull;
 pub mod query;
+pub mod request_id;
 pub mod request_log;
 pub mod respond;
 pub mod route;
@@ -33,6 +34,7 @@ use self::handle::Context;
 use self::listen::{Accepted, Listeners};
 pub use self::listen::{BindError, Door};
 use self::metrics::Metrics;
+use self::request_id::RequestIds;
 pub use self::tls::TlsSettings;
 use crate::addressing::Addressing;
 use crate::cache::Cache;
@@ -171,6 +173,7 @@ impl Server {
                 cache,
                 reads,
                 metrics,
+                ids: RequestIds::default(),
                 instance,
             }),
             tasks,

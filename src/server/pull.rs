@@ -49,6 +49,7 @@ pub async fn manifest(
         error,
     })?;
     subject.outcome = Some(answer.outcome);
+    subject.digest = Some(answer.head.digest);
     if conditions.has_it(&answer.head.digest) {
         return Ok(respond::not_modified(
             &answer.head.digest,
@@ -70,6 +71,7 @@ pub async fn blob(
     conditions: Conditions<'_>,
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
+    subject.digest = Some(*digest);
     if conditions.wants_another(digest) {
         return Err(RequestError::Precondition(*digest));
     }

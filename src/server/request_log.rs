@@ -1,12 +1,15 @@
 //! The closing line of a request: one, when its last byte is sent, it was cut, or the client left.
 
+use std::time::Duration;
+
 use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::access::Client;
 use super::metrics::Metrics;
+use super::request_id::RequestId;
 use crate::answer::{BodyError, CacheOutcome};
-use crate::oci::Reference;
+use crate::oci::{Digest, Reference};
 use crate::telemetry::with_causes;
 
 /// What a request turned out to be, for its closing line.
@@ -18,6 +21,8 @@ pub struct Subject {
     pub target: Option<String>,
     /// The tag or digest.
     pub reference: Option<Reference>,
+    /// What it is, or what the tag led to.
+    pub digest: Option<Digest>,
     /// Where the answer came from.
     pub outcome: Option<CacheOutcome>,
     /// Which registry the client named by `ns`, once its name led somewhere.
@@ -30,6 +35,7 @@ impl Default for Subject {
             route: "unknown",
             target: None,
             reference: None,
+            digest: None,
             outcome: None,
             namespace: None,
         }
@@ -40,10 +46,13 @@ impl Default for Subject {
 #[derive(Debug)]
 pub struct RequestLog {
     metrics: Metrics,
+    id: RequestId,
     method: http::Method,
     client: Client,
     began: Instant,
     subject: Subject,
+    /// How long a registry was waited for until the answer began; `None` when it was not.
+    upstream: Option<Duration>,
     /// `None` until there is an answer.
     status: Option<StatusCode>,
     sent_bytes: u64,
@@ -57,13 +66,15 @@ pub const CLIENT_LEFT: u16 = 499;
 
 impl RequestLog {
     /// Begins with a request.
-    pub fn begin(method: http::Method, client: Client, metrics: Metrics) -> Self {
+    pub fn begin(id: RequestId, method: http::Method, client: Client, metrics: Metrics) -> Self {
         Self {
             metrics,
+            id,
             method,
             client,
             began: Instant::now(),
             subject: Subject::default(),
+            upstream: None,
             status: None,
             sent_bytes: 0,
             is_whole: false,
@@ -74,6 +85,11 @@ impl RequestLog {
     /// Says what the request is.
     pub fn subject(&mut self) -> &mut Subject {
         &mut self.subject
+    }
+
+    /// Says that it was a registry that was waited for up to now.
+    pub fn waited_for_upstream(&mut self) {
+        self.upstream = Some(self.began.elapsed());
     }
 
     /// Says how it is answered.
@@ -126,6 +142,7 @@ impl Drop for RequestLog {
             route,
             target,
             reference,
+            digest,
             outcome,
             namespace: _,
         } = &self.subject;
@@ -134,15 +151,18 @@ impl Drop for RequestLog {
                 tracing::event!(
                     target: "larder::access",
                     $level,
+                    request.id = %self.id,
                     http.method = %self.method,
                     http.status = self.status.map(|status| status.as_u16()),
                     client.address = %self.client,
                     route,
                     repository.name = target.as_deref(),
                     reference = reference.as_ref().map(tracing::field::display),
+                    content.digest = digest.map(tracing::field::display),
                     outcome = outcome.map(CacheOutcome::name),
                     sent_bytes = self.sent_bytes,
-                    duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    duration_ms = milliseconds(self.began.elapsed()),
+                    upstream_ms = self.upstream.map(milliseconds),
                     error = self.error.as_deref(),
                     "request"
                 )
@@ -159,6 +179,10 @@ impl Drop for RequestLog {
     }
 }
 
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -168,11 +192,13 @@ mod tests {
 
     use super::*;
     use crate::server::access::Peer;
+    use crate::server::request_id::RequestIds;
 
     fn begun() -> RequestLog {
         let peer = Peer::Itself(SocketAddr::from(([127, 0, 0, 1], 1)));
         let client = Client::find(peer, &HeaderMap::new(), &[]);
-        let mut log = RequestLog::begin(http::Method::GET, client, Metrics::default());
+        let id = RequestIds::default().of(&HeaderMap::new());
+        let mut log = RequestLog::begin(id, http::Method::GET, client, Metrics::default());
         *log.subject() = Subject {
             route: "blob",
             outcome: Some(CacheOutcome::Hit),

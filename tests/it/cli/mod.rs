@@ -18,6 +18,7 @@ mod inspect;
 mod offline;
 mod quirks;
 mod refresh;
+mod request_ids;
 mod running;
 mod socket;
 mod status;
