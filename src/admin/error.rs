@@ -18,6 +18,10 @@ pub enum ErrorCode {
     InvalidRequest,
     /// There is no such path.
     NoSuchPath,
+    /// The token that the door wants was not shown.
+    Unauthorized,
+    /// Too many wrong tokens were shown.
+    TooManyAttempts,
     /// The path does not do that.
     MethodNotAllowed,
     /// The body is too large.
@@ -60,10 +64,11 @@ impl ErrorCode {
             Self::NoSuchPath | Self::NotConfigured | Self::NoRepository | Self::NoTag => {
                 StatusCode::NOT_FOUND
             }
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ConfiguredByPattern | Self::Offline => StatusCode::CONFLICT,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited | Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
             Self::LoginRefused | Self::Unavailable | Self::RegistryFailed => {
                 StatusCode::BAD_GATEWAY
             }

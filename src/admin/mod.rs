@@ -1,6 +1,7 @@
 //! The operator's surface: health and metrics, read only, at a door of their own; and commands that change how larder runs,
-//! over a socket for those who own it.
+//! over a socket for those who own it, and over TCP for those who show a token.
 
+mod attempts;
 pub mod client;
 mod connections;
 pub mod document;
@@ -11,6 +12,8 @@ pub mod operations;
 mod routes;
 pub mod socket;
 mod standing;
+pub mod tcp;
+pub mod token;
 
 pub use client::{Client, ClientError};
 pub use door::Door;
@@ -18,3 +21,5 @@ pub use error::OperationError;
 pub use metrics::Gauges;
 pub use operations::Operations;
 pub use socket::Socket;
+pub use tcp::{Settings, TcpDoor};
+pub use token::TokenError;

@@ -153,7 +153,8 @@ fn done<T: Serialize>(outcome: Result<T, OperationError>) -> Response<Full<Bytes
     }
 }
 
-fn failed(error: OperationError) -> Response<Full<Bytes>> {
+/// Answers that something was not done.
+pub(super) fn failed(error: OperationError) -> Response<Full<Bytes>> {
     json(error.code.status(), &Failure::from(error))
 }
 

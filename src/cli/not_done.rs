@@ -101,10 +101,11 @@ fn exit_of(code: ErrorCode) -> Exit {
         ErrorCode::NotConfigured | ErrorCode::Unavailable | ErrorCode::Offline => Exit::NoRegistry,
         ErrorCode::NoRepository => Exit::NoRepository,
         ErrorCode::NoTag => Exit::NoReference,
-        ErrorCode::LoginRefused => Exit::LoginRefused,
+        ErrorCode::LoginRefused | ErrorCode::Unauthorized => Exit::LoginRefused,
         ErrorCode::NoSuchPath
         | ErrorCode::MethodNotAllowed
         | ErrorCode::TooLarge
+        | ErrorCode::TooManyAttempts
         | ErrorCode::RateLimited
         | ErrorCode::RegistryFailed
         | ErrorCode::TimedOut
@@ -122,6 +123,9 @@ fn hint_of(code: ErrorCode) -> Option<&'static str> {
         | ErrorCode::Unavailable => {
             Some("`larder inspect` asks the registry directly, and says more")
         }
+        ErrorCode::Unauthorized => Some(
+            "the file of --admin-token-file has to hold the same as the one that admin.token_file of that larder names",
+        ),
         ErrorCode::Offline => Some(
             "`larder upstream NAME online` has a running larder ask it again, else see offline in the configuration",
         ),
@@ -131,6 +135,7 @@ fn hint_of(code: ErrorCode) -> Option<&'static str> {
         | ErrorCode::ConfiguredByPattern
         | ErrorCode::NotConfigured
         | ErrorCode::TooLarge
+        | ErrorCode::TooManyAttempts
         | ErrorCode::RateLimited
         | ErrorCode::RegistryFailed
         | ErrorCode::TimedOut
