@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use super::endpoints::{certificates, private_key};
 use super::fault::{Faults, Place};
-use super::file::{ServerKeys, TlsKeys, UpstreamKeys};
+use super::file::{AdminKeys, ServerKeys, TlsKeys, UpstreamKeys};
 use super::reader::Located;
 use super::surroundings::Surroundings;
+use crate::admin;
 use crate::server::tls::Tls;
 use crate::server::{Proxies, ProxyProtocol, TlsSettings};
 use crate::telemetry::with_causes;
@@ -16,12 +17,18 @@ use crate::telemetry::with_causes;
 /// Where the registry API is served unless something else is written: nobody but this machine gets there.
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5000);
 
+/// What is at an address of the registry API, as faults say it.
+const REGISTRY: &str = "the registry is served";
+/// What is at the address of health and metrics, as faults say it.
+const METRICS: &str = "health and metrics are served";
+
 /// Where larder listens.
 #[derive(Debug)]
 pub(super) struct Doors {
     pub(super) listen: SocketAddr,
     pub(super) tls: Option<TlsSettings>,
     pub(super) metrics: Option<SocketAddr>,
+    pub(super) admin: Option<admin::Settings>,
     pub(super) proxies: Proxies,
 }
 
@@ -29,24 +36,30 @@ impl Doors {
     /// Takes what is written of doors, and says what does not agree.
     pub(super) fn take(
         keys: &mut ServerKeys,
+        admin: AdminKeys,
         surroundings: &Surroundings,
         faults: &mut Faults,
     ) -> Self {
         let listen = keys.listen.as_ref();
         let listen = listen.map_or(DEFAULT_LISTEN, |listen| listen.value);
-        let mut taken = vec![listen];
+        let mut taken = vec![(listen, REGISTRY)];
         let tls = std::mem::take(&mut keys.tls);
         if let Some(beside) = &tls.listen {
             check_free(beside, &taken, faults);
-            taken.push(beside.value);
+            taken.push((beside.value, REGISTRY));
         }
         if let Some(metrics) = &keys.metrics_listen {
             check_free(metrics, &taken, faults);
+            taken.push((metrics.value, METRICS));
+        }
+        if let Some(listen) = &admin.listen {
+            check_free(listen, &taken, faults);
         }
         Self {
             listen,
             tls: tls_settings(tls, surroundings, faults),
             metrics: keys.metrics_listen.as_ref().map(|metrics| metrics.value),
+            admin: commands(admin, surroundings, faults),
             proxies: proxies(keys, faults),
         }
     }
@@ -87,13 +100,14 @@ impl Doors {
     }
 }
 
-fn check_free(wanted: &Located<SocketAddr>, taken: &[SocketAddr], faults: &mut Faults) {
-    let is_taken = |one: &&SocketAddr| overlap(**one, wanted.value);
-    if let Some(other) = taken.iter().find(is_taken) {
-        let message = format!(
-            "'{}' is taken: the registry is served at {other}",
-            wanted.value
-        );
+fn check_free(
+    wanted: &Located<SocketAddr>,
+    taken: &[(SocketAddr, &'static str)],
+    faults: &mut Faults,
+) {
+    let is_taken = |(one, _): &&(SocketAddr, &'static str)| overlap(*one, wanted.value);
+    if let Some((other, what)) = taken.iter().find(is_taken) {
+        let message = format!("'{}' is taken: {what} at {other}", wanted.value);
         faults.push(wanted.place.clone(), message);
     }
 }
@@ -160,6 +174,41 @@ fn tls_settings(
         faults.push(key_place.unwrap_or(place), message);
     }
     Some(settings)
+}
+
+/// Takes the door for commands, which needs its token.
+fn commands(
+    keys: AdminKeys,
+    surroundings: &Surroundings,
+    faults: &mut Faults,
+) -> Option<admin::Settings> {
+    let token_file = keys.token_file.map(|file| {
+        let path = surroundings.working_folder.join(file.value);
+        if let Err(error) = admin::token::read(&path) {
+            faults.push(file.place.clone(), error.to_string());
+        }
+        (path, file.place)
+    });
+    match (keys.listen, token_file) {
+        (Some(listen), Some((token_file, _))) => Some(admin::Settings {
+            listen: listen.value,
+            token_file,
+        }),
+        (Some(listen), None) => {
+            let message =
+                "token_file is missing: commands over TCP are for those who show its token";
+            faults.push(listen.place, message);
+            None
+        }
+        (None, Some((_, place))) => {
+            faults.push(
+                place,
+                "listen is missing: a token is of use where commands are taken over TCP",
+            );
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 fn proxies(keys: &mut ServerKeys, faults: &mut Faults) -> Proxies {

@@ -32,7 +32,7 @@ pub(super) fn resolve(
     surroundings: &Surroundings,
     faults: &mut Faults,
 ) -> (Settings, AuthFiles) {
-    let doors = Doors::take(&mut written.server, surroundings, faults);
+    let doors = Doors::take(&mut written.server, written.admin, surroundings, faults);
     doors.check_endpoints(&written.upstreams, faults);
     let with_public = written
         .server
@@ -63,6 +63,7 @@ pub(super) fn resolve(
     let mode = mode.unwrap_or_default();
     let settings = Settings {
         metrics_listen: doors.metrics,
+        admin: doors.admin.clone(),
         drain_timeout,
         server: server(written.server, doors),
         store: store(written.cache, surroundings, faults),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::store::disk;
-use crate::{addressing, cache, server, upstream};
+use crate::{addressing, admin, cache, server, upstream};
 
 /// The settings of one larder, a part for each room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     /// How long answers under way may take to be given after the first signal to stop; a second signal ends them.
     pub drain_timeout: Duration,
+    /// Where the operator's commands are taken over TCP, if anywhere.
+    pub admin: Option<admin::Settings>,
     /// Which upstream a name leads to.
     pub addressing: addressing::Settings,
     /// The upstreams that can be reached. One name has at least one endpoint; a pattern has none, its names are hosts.

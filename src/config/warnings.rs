@@ -5,6 +5,7 @@ use std::path::Path;
 use super::auth_files::AuthFiles;
 use super::settings::Settings;
 use super::surroundings::Surroundings;
+use crate::admin;
 use crate::server;
 use crate::upstream::{
     self, CredentialSettings, CredentialSource, EndpointSettings, HelperName, SecretSource,
@@ -51,6 +52,7 @@ pub(super) fn warnings(
         ));
     }
     warnings.extend(plain_beside(&settings.server));
+    warnings.extend(settings.admin.as_ref().and_then(token_in_the_clear));
     warnings
 }
 
@@ -63,6 +65,18 @@ fn plain_beside(server: &server::Settings) -> Option<String> {
             "clients at {} show no certificate, since no TLS is spoken there: set server.listen to a loopback address, or \
              leave out server.tls.listen",
             server.listen
+        )
+    })
+}
+
+/// Says that the token of the operator can be seen on its way.
+fn token_in_the_clear(admin: &admin::Settings) -> Option<String> {
+    (!admin.listen.ip().to_canonical().is_loopback()).then(|| {
+        format!(
+            "commands are taken at {}, which other machines can reach, and there is no TLS: whoever sees a request on its way \
+             knows the token. Set admin.listen to a loopback address and put a proxy that speaks TLS before it, or use the \
+             socket",
+            admin.listen
         )
     })
 }

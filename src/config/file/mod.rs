@@ -1,8 +1,9 @@
 //! What may be written: every key, what it means, its unit, its default, and its danger where it has one.
 //!
-//! The keys of `[server]`, `[server.tls]`, `[cache]` and `[tags]` can also be given as variables
+//! The keys of `[server]`, `[server.tls]`, `[admin]`, `[cache]` and `[tags]` can also be given as variables
 //! (`LARDER_SERVER__LISTEN`), and some as flags. `deploy/larder.toml` shows all of them.
 
+mod admin;
 mod login;
 mod tags;
 mod tls;
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeTable;
 
+pub(in crate::config) use admin::AdminKeys;
 pub(in crate::config) use login::{
     CredentialKeys, LoginKeys, SecretKeys, SharedLoginKeys, SourceKind,
 };
@@ -32,6 +34,8 @@ use crate::server::CatalogAudience;
 #[derive(Debug, Default)]
 pub(in crate::config) struct Written {
     pub(in crate::config) server: ServerKeys,
+    /// `[admin]`: the operator's door over TCP.
+    pub(in crate::config) admin: AdminKeys,
     pub(in crate::config) cache: CacheKeys,
     /// `[tags]`: how fresh the tags of all upstreams are.
     pub(in crate::config) tags: TagKeys,
@@ -51,6 +55,7 @@ impl Written {
             server: root
                 .table("server", ServerKeys::read_table)
                 .unwrap_or_default(),
+            admin: root.table("admin", AdminKeys::read).unwrap_or_default(),
             cache: root.table("cache", CacheKeys::read).unwrap_or_default(),
             tags: root.table("tags", TagKeys::read).unwrap_or_default(),
             logins: root
@@ -69,6 +74,7 @@ impl Written {
                 tls: TlsKeys::read(&mut overrides.section("server.tls")),
                 ..ServerKeys::read(&mut overrides.section("server"))
             },
+            admin: AdminKeys::read(&mut overrides.section("admin")),
             cache: CacheKeys::read(&mut overrides.section("cache")),
             tags: TagKeys::read(&mut overrides.section("tags")),
             logins: SharedLoginKeys::default(),
@@ -80,6 +86,7 @@ impl Written {
     pub(in crate::config) fn over(self, weaker: Self) -> Self {
         Self {
             server: self.server.over(weaker.server),
+            admin: self.admin.over(weaker.admin),
             cache: self.cache.over(weaker.cache),
             tags: self.tags.over(weaker.tags),
             // Of overrides, neither has any.

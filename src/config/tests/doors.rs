@@ -3,6 +3,7 @@
 use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
+use crate::admin;
 use crate::server::{Proxies, ProxyProtocol, TlsSettings};
 
 /// Writes a certificate and its key to `NAME.pem` and `NAME.key`.
@@ -113,6 +114,74 @@ fn mistakes_of_doors() {
     let shown: Vec<String> = mistakes.iter().map(show).collect();
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
         insta::assert_snapshot!("mistakes_of_doors", shown.join("\n----\n\n"));
+    });
+}
+
+/// The configuration of a door for commands, and a folder with tokens.
+fn commands(text: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("token"), "0123456789abcdef\n").unwrap();
+    fs::write(folder.path().join("short"), "0123456789\n").unwrap();
+    fs::write(folder.path().join("larder.toml"), text).unwrap();
+    folder
+}
+
+#[test]
+fn every_key_of_the_door_for_commands_arrives() {
+    let folder = commands("[admin]\nlisten = \"127.0.0.1:5002\"\ntoken_file = \"token\"\n");
+    let loaded = load_in(&folder, &[]).unwrap();
+    let mut expected = admin::Settings {
+        listen: "127.0.0.1:5002".parse().unwrap(),
+        token_file: folder.path().join("token"),
+    };
+    assert_eq!(loaded.settings.admin, Some(expected.clone()));
+    assert_eq!(loaded.warnings, Vec::<String>::new());
+    let variables = [("LARDER_ADMIN__LISTEN", "0.0.0.0:5003")];
+    let loaded = load_in(&folder, &variables).unwrap();
+    expected.listen = "0.0.0.0:5003".parse().unwrap();
+    assert_eq!(loaded.settings.admin, Some(expected));
+    assert!(
+        loaded.warnings[0].contains("there is no TLS"),
+        "{:?}",
+        loaded.warnings
+    );
+    // Each key alone, elsewhere than in the file.
+    let nothing = commands("");
+    let variables = [
+        ("LARDER_ADMIN__LISTEN", "127.0.0.1:0"),
+        ("LARDER_ADMIN__TOKEN_FILE", "token"),
+    ];
+    let loaded = load_in(&nothing, &variables).unwrap();
+    let token_file = loaded.settings.admin.unwrap().token_file;
+    assert_eq!(token_file, nothing.path().join("token"));
+}
+
+#[test]
+fn mistakes_of_the_door_for_commands() {
+    let whole = |listen: &str| format!("[admin]\nlisten = \"{listen}\"\ntoken_file = \"token\"\n");
+    let mistakes = [
+        "[admin]\nlisten = \"127.0.0.1:5002\"\n".to_owned(),
+        "[admin]\ntoken_file = \"token\"\n".to_owned(),
+        "[admin]\nlisten = \"5002\"\ntoken = \"0123456789abcdef\"\n".to_owned(),
+        "[admin]\nlisten = \"127.0.0.1:5002\"\ntoken_file = \"none\"\n".to_owned(),
+        "[admin]\nlisten = \"127.0.0.1:5002\"\ntoken_file = \"short\"\n".to_owned(),
+        whole("127.0.0.1:5000"),
+        format!(
+            "[server]\nmetrics_listen = \"127.0.0.1:5001\"\n{}",
+            whole("0.0.0.0:5001")
+        ),
+    ];
+    let show = |text: &String| {
+        let folder = commands(text);
+        let faults = load_in(&folder, &[]).expect_err(text).to_string();
+        let faults = faults.replace(folder.path().to_str().unwrap(), "FOLDER");
+        assert!(!faults.contains("0123456789"), "{faults}");
+        let text = text.trim_end().replace('\n', "\n    ");
+        format!("    {text}\n\n{faults}\n")
+    };
+    let shown: Vec<String> = mistakes.iter().map(show).collect();
+    insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+        insta::assert_snapshot!("mistakes_of_commands", shown.join("\n----\n\n"));
     });
 }
 

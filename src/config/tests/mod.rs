@@ -331,6 +331,7 @@ fn every_key_arrives() {
         },
         metrics_listen: Some("[::1]:81".parse().unwrap()),
         drain_timeout: Duration::from_secs(30),
+        admin: None,
         addressing: addressing::Settings {
             upstreams: vec![
                 rule(
