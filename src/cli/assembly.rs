@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::activation::Activated;
 use super::failure::NotListening;
 use super::foundation::Foundation;
-use crate::admin::{Door, Gauges, Operations, Socket};
+use crate::admin;
+use crate::admin::{Door, Gauges, Operations, Socket, TcpDoor};
 use crate::config::Settings;
 use crate::oci::UpstreamName;
 use crate::runtime::shutdown::StopSignals;
@@ -28,6 +29,8 @@ pub(super) struct Larder {
     door: Option<Door>,
     /// The operator's commands, if they can come in.
     socket: Option<Socket>,
+    /// The same over TCP, if they are wanted.
+    commands: Option<TcpDoor>,
     tasks: Tasks,
     /// How long answers under way may take to be given after the first signal to stop.
     drain_timeout: Duration,
@@ -45,7 +48,8 @@ impl Larder {
         let foundation = Foundation::lay(&settings, &tasks).await?;
         foundation.store.keep_swept();
         let operations = Arc::new(foundation.operations());
-        let socket = socket(&settings.store.socket(), operations, &tasks);
+        let socket = socket(&settings.store.socket(), operations.clone(), &tasks);
+        let commands = commands(settings.admin, operations, &tasks).await?;
         let Foundation {
             cache,
             addressing,
@@ -88,6 +92,7 @@ impl Larder {
             server,
             door,
             socket,
+            commands,
             tasks,
             drain_timeout: settings.drain_timeout,
         })
@@ -102,13 +107,16 @@ impl Larder {
             server,
             door,
             socket,
+            commands,
             tasks,
             drain_timeout,
         } = self;
         let addresses = server.local_addrs()?;
+        let admin = commands.as_ref().map(TcpDoor::local_addr).transpose()?;
         tracing::info!(
             server.listen = addresses.first().map(tracing::field::display),
             server.tls.listen = addresses.get(1).map(tracing::field::display),
+            admin.listen = admin.map(tracing::field::display),
             "ready"
         );
         let stopping = CancellationToken::new();
@@ -117,6 +125,9 @@ impl Larder {
         }
         if let Some(socket) = socket {
             drop(tasks.spawn("socket", socket.run()));
+        }
+        if let Some(commands) = commands {
+            drop(tasks.spawn("commands", commands.run()));
         }
         let mut serving = std::pin::pin!(server.run(stopping.clone(), drain_timeout));
         let cut = tokio::select! {
@@ -172,6 +183,20 @@ fn socket(path: &Path, operations: Arc<Operations>, tasks: &Tasks) -> Option<Soc
         );
     };
     bound.map_err(warn).ok()
+}
+
+/// Begins to listen for the operator's commands over TCP, where that is wanted.
+async fn commands(
+    settings: Option<admin::Settings>,
+    operations: Arc<Operations>,
+    tasks: &Tasks,
+) -> anyhow::Result<Option<TcpDoor>> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let listen = settings.listen;
+    let bound = TcpDoor::bind(settings, operations, tasks.clone()).await;
+    bound.map(Some).context(NotListening::Commands(listen))
 }
 
 /// Finds out for how many clients there is room, and says so.

@@ -87,6 +87,9 @@ pub(super) enum NotListening {
     /// For health and metrics.
     #[error("could not listen at {0} for health and metrics")]
     Health(SocketAddr),
+    /// For the operator's commands.
+    #[error("could not listen at {0} for the operator's commands")]
+    Commands(SocketAddr),
 }
 
 impl Failure {
@@ -178,6 +181,7 @@ fn listen_hint(door: NotListening, kind: io::ErrorKind) -> Option<Cow<'static, s
         NotListening::Registry(address) => (address, "--listen or server.listen"),
         NotListening::RegistryTls(address) => (address, "server.tls.listen"),
         NotListening::Health(address) => (address, "server.metrics_listen"),
+        NotListening::Commands(address) => (address, "admin.listen"),
     };
     match kind {
         io::ErrorKind::AddrInUse => {
@@ -271,6 +275,11 @@ mod tests {
             (registry("127.0.0.1:80"), denied, "--listen"),
             (tls("127.0.0.1:5443"), in_use, "server.tls.listen"),
             (health("127.0.0.1:5001"), in_use, "server.metrics_listen"),
+            (
+                NotListening::Commands("127.0.0.1:5002".parse().unwrap()),
+                in_use,
+                "admin.listen",
+            ),
             (health("127.0.0.1:81"), denied, "server.metrics_listen"),
             (
                 health("10.9.8.7:81"),

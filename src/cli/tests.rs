@@ -173,6 +173,25 @@ fn check_says_who_has_to_show_a_certificate() {
 }
 
 #[test]
+fn check_says_who_can_command_over_tcp() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "0123456789abcdef").unwrap();
+    let variables = [
+        ("LARDER_ADMIN__LISTEN", "0.0.0.0:5002"),
+        ("LARDER_ADMIN__TOKEN_FILE", token.to_str().unwrap()),
+    ];
+    let (exit, data, _) = larder(&["check"], &variables);
+    assert_eq!(exit, Exit::Done, "{data}");
+    let path = token.display();
+    let told = format!("commands       http://0.0.0.0:5002, with the token in {path}\n");
+    assert!(data.contains(&told), "{data}");
+    let warned = "warning: commands are taken at 0.0.0.0:5002, which other machines can reach";
+    assert!(data.contains(warned), "{data}");
+    assert!(!data.contains("0123456789abcdef"), "{data}");
+}
+
+#[test]
 fn check_says_what_is_configured() {
     let (exit, data, talk) = larder(&["check"], &[]);
     assert_eq!((exit, talk.as_str()), (Exit::Done, ""));

@@ -13,6 +13,7 @@ use super::args::CheckForm;
 use super::failure::Failure;
 use super::log_settings;
 use super::output::Output;
+use crate::admin;
 use crate::config::{self, Flags, Loaded, Settings, Surroundings};
 use crate::telemetry::log::LogLevel;
 
@@ -66,6 +67,7 @@ fn report(loaded: &Loaded) -> String {
     let mut report: Vec<String> = lines.into_iter().map(labelled).collect();
     let offline = offline(settings).map(|names| format!("{names}: never asked"));
     let more = [
+        ("commands", commands(settings).into_iter().collect()),
         ("offline", offline.into_iter().collect()),
         ("tags", contract::usual(&settings.cache.tags)),
         ("logins", upstreams::shared_logins(loaded)),
@@ -104,6 +106,13 @@ fn metrics(settings: &Settings) -> String {
         Some(address) => format!("http://{address}"),
         None => "none".to_owned(),
     }
+}
+
+/// Says where commands are taken beside the socket.
+fn commands(settings: &Settings) -> Option<String> {
+    let admin::Settings { listen, token_file } = settings.admin.as_ref()?;
+    let token_file = token_file.display();
+    Some(format!("http://{listen}, with the token in {token_file}"))
 }
 
 fn cache(settings: &Settings) -> String {
