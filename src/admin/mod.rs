@@ -15,7 +15,7 @@ mod standing;
 pub mod tcp;
 pub mod token;
 
-pub use client::{Client, ClientError};
+pub use client::{AdminUrl, Client, ClientError, Whereabouts};
 pub use door::Door;
 pub use error::OperationError;
 pub use metrics::Gauges;

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::client_config::{CLIENT_CONFIG_HELP, ClientConfigArguments};
 use super::inspect::PlatformName;
 use crate::addressing::ImageName;
+use crate::admin::AdminUrl;
 use crate::config::Flags;
 use crate::upstream::Mode;
 
@@ -385,6 +386,26 @@ pub(super) struct FolderArguments {
     /// The cache folder of the larder in question. Overrides cache.path.
     #[arg(long, value_name = "FOLDER")]
     cache_path: Option<OsString>,
+    #[command(flatten)]
+    pub(super) remote: RemoteArguments,
+}
+
+/// The flags by which a larder is reached over TCP.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RemoteArguments {
+    /// Where the larder in question takes commands over TCP, as http://host:port. See admin.listen.
+    ///
+    /// No configuration is read then. There is no TLS: to another machine, go through a tunnel such as `ssh -L`.
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "admin_token_file",
+        conflicts_with = "cache_path"
+    )]
+    pub(super) admin_url: Option<AdminUrl>,
+    /// The file of the token to show there, as admin.token_file of that larder has it.
+    #[arg(long, value_name = "FILE", requires = "admin_url")]
+    pub(super) admin_token_file: Option<PathBuf>,
 }
 
 impl From<FolderArguments> for Flags {

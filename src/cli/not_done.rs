@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::failure::Exit;
 use crate::admin::error::ErrorCode;
-use crate::admin::{ClientError, OperationError};
+use crate::admin::{ClientError, OperationError, Whereabouts};
 use crate::store::StoreError;
 
 /// What kept a wish from being done.
@@ -44,14 +44,21 @@ impl NotDone {
     /// Returns the exit code.
     pub(super) fn exit(&self) -> Exit {
         match self {
-            Self::NoLarder { .. } => Exit::NoRegistry,
+            Self::NoLarder { .. }
+            | Self::Client(ClientError::Connect {
+                at: Whereabouts::Address(_),
+                ..
+            }) => Exit::NoRegistry,
             Self::NoFolder { .. } | Self::NoHistory { .. } => Exit::NoReference,
             Self::Deaf { .. } | Self::NotOurs { .. } => Exit::Failed,
             Self::Operation(error) | Self::Client(ClientError::Refused(error)) => {
                 exit_of(error.code)
             }
             Self::Client(
-                ClientError::Connect { .. }
+                ClientError::Connect {
+                    at: Whereabouts::Socket(_),
+                    ..
+                }
                 | ClientError::TimedOut { .. }
                 | ClientError::Broke { .. }
                 | ClientError::Unintelligible { .. },
@@ -76,14 +83,39 @@ impl NotDone {
             Self::Operation(error) | Self::Client(ClientError::Refused(error)) => {
                 hint_of(error.code)
             }
-            Self::Client(ClientError::Connect { source, .. }) => {
+            Self::Client(
+                ClientError::Connect {
+                    at: Whereabouts::Address(_),
+                    ..
+                }
+                | ClientError::Broke {
+                    at: Whereabouts::Address(_),
+                    ..
+                }
+                | ClientError::Unintelligible {
+                    at: Whereabouts::Address(_),
+                    ..
+                },
+            ) => Some(
+                "--admin-url has to be the address of admin.listen of a larder that runs, not that of its registry",
+            ),
+            Self::Client(ClientError::Connect {
+                at: Whereabouts::Socket(_),
+                source,
+            }) => {
                 let is_denied = source.kind() == io::ErrorKind::PermissionDenied;
                 is_denied.then_some("only root and the user that larder runs as may command it")
             }
-            Self::Client(ClientError::Broke { .. }) => {
+            Self::Client(ClientError::Broke {
+                at: Whereabouts::Socket(_),
+                ..
+            }) => {
                 Some("it takes commands of root and of the user that it runs as; or it is stopping")
             }
-            Self::Client(ClientError::Unintelligible { .. }) => Some(OTHER_VERSION),
+            Self::Client(ClientError::Unintelligible {
+                at: Whereabouts::Socket(_),
+                ..
+            }) => Some(OTHER_VERSION),
             Self::Client(ClientError::TimedOut { .. }) => None,
         }
     }

@@ -2,16 +2,18 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 
+use super::args::FolderArguments;
 use super::failure::Failure;
 use super::foundation::Foundation;
 use super::log_settings;
 use super::not_done::NotDone;
 use crate::admin::document::{History, Refreshed};
-use crate::admin::{Client, ClientError, Operations};
+use crate::admin::{self, AdminUrl, Client, ClientError, Operations};
 use crate::config::{self, Flags, Settings, Surroundings};
 use crate::runtime::Tasks;
 use crate::store::{StoreError, disk};
@@ -27,6 +29,31 @@ pub(super) enum Operator {
     Running(Client),
     /// This process, which has the folder for so long.
     Here(Box<Operations>),
+}
+
+/// Which larder is meant.
+#[derive(Debug)]
+pub(super) enum Meant {
+    /// The one with the cache folder that is configured.
+    Folder(Flags),
+    /// The one that takes commands at an address.
+    Remote {
+        /// The address.
+        url: AdminUrl,
+        /// The file of the token to show there.
+        token_file: PathBuf,
+    },
+}
+
+impl From<FolderArguments> for Meant {
+    fn from(mut arguments: FolderArguments) -> Self {
+        let remote = &mut arguments.remote;
+        match (remote.admin_url.take(), remote.admin_token_file.take()) {
+            (Some(url), Some(token_file)) => Self::Remote { url, token_file },
+            // The command line takes both or none.
+            (None, _) | (_, None) => Self::Folder(arguments.into()),
+        }
+    }
 }
 
 /// What this process may do when no larder runs.
@@ -69,11 +96,17 @@ pub(super) fn heard<T>(answer: Result<T, ClientError>) -> Result<T, NotDone> {
 
 /// Has the running larder do something. When none runs, `instead` says what to do.
 pub(super) fn command<T>(
-    flags: &Flags,
+    meant: &Meant,
     surroundings: &Surroundings,
     instead: &'static str,
     work: impl AsyncFnOnce(Client) -> Result<T, NotDone>,
 ) -> Result<T, Failure> {
+    let flags = match meant {
+        Meant::Folder(flags) => flags,
+        Meant::Remote { url, token_file } => {
+            return remotely(url, token_file, surroundings, work);
+        }
+    };
     prepared(flags, surroundings, async |settings| {
         let Some(client) = connected(&settings).await? else {
             settings
@@ -89,11 +122,18 @@ pub(super) fn command<T>(
 
 /// Has the running larder do something, or does it here.
 pub(super) fn operate<T>(
-    flags: &Flags,
+    meant: &Meant,
     surroundings: &Surroundings,
     alone: Alone,
     work: impl AsyncFnOnce(Operator) -> Result<T, NotDone>,
 ) -> Result<T, Failure> {
+    let flags = match meant {
+        Meant::Folder(flags) => flags,
+        Meant::Remote { url, token_file } => {
+            let work = async |client| Box::pin(work(Operator::Running(client))).await;
+            return remotely(url, token_file, surroundings, work);
+        }
+    };
     prepared(flags, surroundings, async |settings| {
         if let Some(client) = connected(&settings).await? {
             return Ok(Box::pin(work(Operator::Running(client))).await?);
@@ -109,6 +149,22 @@ pub(super) fn operate<T>(
     })
 }
 
+/// Has a larder do something that takes commands at an address. No configuration is read: it is of another machine.
+fn remotely<T>(
+    url: &AdminUrl,
+    token_file: &Path,
+    surroundings: &Surroundings,
+    work: impl AsyncFnOnce(Client) -> Result<T, NotDone>,
+) -> Result<T, Failure> {
+    let token = admin::token::read(&surroundings.working_folder.join(token_file));
+    let token = token.context("could not take the token of --admin-token-file");
+    let token = token.map_err(Failure::misused)?;
+    run(surroundings, async {
+        let client = heard(Client::connect_over_tcp(url, &token).await)?;
+        Ok(Box::pin(work(client)).await?)
+    })
+}
+
 /// Reads the configuration, and does something with it.
 fn prepared<T>(
     flags: &Flags,
@@ -116,13 +172,21 @@ fn prepared<T>(
     work: impl AsyncFnOnce(Settings) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
+    run(surroundings, work(loaded.settings))
+}
+
+/// Does something, with a log and a runtime of its own.
+fn run<T>(
+    surroundings: &Surroundings,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
     log::init(&log_settings(surroundings, LogLevel::warnings())?).map_err(Failure::running)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("could not start the runtime")
         .map_err(Failure::running)?;
-    let done = runtime.block_on(Box::pin(work(loaded.settings)));
+    let done = runtime.block_on(Box::pin(work));
     // Nobody waits for the resolver of the system, which cannot be stopped.
     runtime.shutdown_background();
     done

@@ -8,10 +8,10 @@ use crate::cli::args::Format;
 use crate::cli::columns::columns;
 use crate::cli::failure::Failure;
 use crate::cli::not_done::NotDone;
-use crate::cli::operator::{self, Alone, Operator};
+use crate::cli::operator::{self, Alone, Meant, Operator};
 use crate::cli::output::Output;
 use crate::cli::printable;
-use crate::config::{Flags, Surroundings};
+use crate::config::Surroundings;
 use crate::oci::VariantClass;
 use crate::runtime::Clock;
 
@@ -19,7 +19,7 @@ use crate::runtime::Clock;
 pub(super) fn history(
     image: &ImageName,
     format: Format,
-    flags: &Flags,
+    meant: &Meant,
     surroundings: &Surroundings,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -37,7 +37,7 @@ pub(super) fn history(
         }
         Ok(history)
     };
-    let history = operator::operate(flags, surroundings, Alone::Look, work)?;
+    let history = operator::operate(meant, surroundings, Alone::Look, work)?;
     output.data(&match format {
         Format::Table => table(&history, Clock::system().now().into()),
         Format::Json => printable::json(&history),

@@ -31,10 +31,16 @@ pub(super) fn tags(
         output: format,
         folder,
     } = arguments;
-    let flags = folder.into();
     if history {
-        return history::history(&image, format, &flags, surroundings, output);
+        return history::history(&image, format, &folder.into(), surroundings, output);
     }
+    if folder.remote.admin_url.is_some() {
+        let problem = anyhow::anyhow!(
+            "tags are listed straight from their registry: --admin-url is for `larder tags --history`"
+        );
+        return Err(Failure::misused(problem));
+    }
+    let flags = folder.into();
     if image.tag.is_some() || image.digest.is_some() {
         let problem = anyhow::anyhow!(
             "{image} names one image: to list tags, give a name without tag and digest, as in `larder tags {}`; --history says where a tag pointed",

@@ -11,6 +11,7 @@ use tokio::process::Command;
 
 use crate::support::{FakeRegistry, within};
 
+mod admin;
 mod doors;
 mod exits;
 mod history;

@@ -18,6 +18,7 @@ pub struct Running {
     process: Child,
     log: Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
+    admin: Option<SocketAddr>,
 }
 
 impl Larder {
@@ -37,12 +38,15 @@ impl Larder {
                 let line = log.next_line().await.unwrap().expect("it starts");
                 let line: Value = serde_json::from_str(&line).expect(&line);
                 if line["message"] == "ready" {
-                    return line["server.listen"].as_str().unwrap().to_owned();
+                    return line;
                 }
             }
         });
+        let ready = ready.await;
+        let address = |key: &str| ready[key].as_str().map(|text| text.parse().unwrap());
         Running {
-            address: ready.await.parse().unwrap(),
+            address: address("server.listen").unwrap(),
+            admin: address("admin.listen"),
             process,
             log,
         }
@@ -63,6 +67,11 @@ impl Running {
     /// Returns where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns where it takes commands over TCP.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.expect("it is configured")
     }
 
     /// Pulls a manifest by tag.
