@@ -48,12 +48,7 @@ pub(super) fn resolve(
     let mut files = auth_files::find(written.logins, doors.registry(), &mut logins);
     auth_files::put_behind(&mut files, &mut upstreams);
     if has_none {
-        let message = "nothing can be pulled: without the public registries, at least one [[upstream]] is needed";
-        let place = place_or(
-            written.server.public_registries.as_ref(),
-            "server.public_registries",
-        );
-        faults.push(place, message);
+        refuse_none(written.server.public_registries.as_ref(), faults);
     }
     let default = written.server.default_upstream.take();
     let default = default_upstream(default, &upstreams, faults);
@@ -89,6 +84,14 @@ pub(super) fn resolve(
         egress: egress::egress(surroundings, faults),
     };
     (settings, files)
+}
+
+/// Says that no registry is left.
+fn refuse_none(public_registries: Option<&Located<bool>>, faults: &mut Faults) {
+    let message =
+        "nothing can be pulled: without the public registries, at least one [[upstream]] is needed";
+    let place = place_or(public_registries, "server.public_registries");
+    faults.push(place, message);
 }
 
 fn server(keys: ServerKeys, doors: Doors) -> server::Settings {

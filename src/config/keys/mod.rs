@@ -90,6 +90,11 @@ pub(super) const FILE: &[Key] = &[
         Table(SERVER),
         "The doors: where larder listens, and for whom.",
     ),
+    Key::section(
+        "admin",
+        Table(ADMIN),
+        "The operator's commands over TCP, beside the socket in the cache folder.",
+    ),
     Key::section("cache", Table(CACHE), "Where content is kept."),
     Key::section(
         "tags",
@@ -215,6 +220,24 @@ const TLS: &[Key] = &[
         Otherwise("clients show no certificate"),
         "Certificates in PEM form. Each client has to show one of its own for which one of these vouches. Read again when it \
          changes. Danger: it is for connections over TLS alone. Who reaches a plain server.listen beside it shows nothing.",
+    ),
+];
+
+/// `[admin]`.
+const ADMIN: &[Key] = &[
+    Key::new(
+        "listen",
+        Text("127.0.0.1:5002"),
+        Otherwise("nowhere, but at the socket"),
+        "ip:port where commands are taken from those who show the token. Needs token_file. Danger: there is no TLS: put a \
+         proxy that speaks TLS before it where the address is no loopback one.",
+    ),
+    Key::new(
+        "token_file",
+        Path("/run/secrets/larder-admin"),
+        Otherwise("none"),
+        "The file of the token: one line of at least 16 characters. Read again when it changes. Needs listen. Danger: who \
+         can read it can change how larder runs.",
     ),
 ];
 

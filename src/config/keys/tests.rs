@@ -231,7 +231,7 @@ fn the_readme_knows_every_key() {
                     "`upstream[].freshness` and the like".to_owned()
                 }
                 "upstream" => format!("`upstream[].{}", key.name),
-                "server" | "server.tls" | "cache" | "tags" | "credentials" => {
+                "server" | "server.tls" | "admin" | "cache" | "tags" | "credentials" => {
                     format!("`{name}.{}`", key.name)
                 }
                 _ => format!("`{}", key.name),
