@@ -1,7 +1,8 @@
 //! Whether a file has changed, by what the file system says about it.
 
-use std::fs::Metadata;
+use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// What is different after a file was written, replaced, or a link on the way to it was changed: Kubernetes swaps links.
 ///
@@ -16,6 +17,12 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Takes the stamp of what is at a path; `None` when nothing can be seen there. Blocks for as long as the file system
+    /// takes.
+    pub fn at(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|metadata| Self::of(&metadata))
+    }
+
     /// Takes the stamp of a file, links followed.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
@@ -30,7 +37,6 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;
@@ -39,7 +45,7 @@ mod tests {
     fn a_stamp_follows_links_and_tells_files_apart() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let stamp = |name: &str| Stamp::of(&fs::metadata(path(name)).unwrap());
+        let stamp = |name: &str| Stamp::at(&path(name)).unwrap();
         for version in ["one", "two"] {
             fs::create_dir(path(version)).unwrap();
             fs::write(path(version).join("password"), "same").unwrap();

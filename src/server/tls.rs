@@ -1,7 +1,6 @@
 //! TLS on larder's own listeners: the certificate that is shown, and the clients that are let in. Files are read again
 //! when they change, and what cannot be used leaves everything as it was.
 
-use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -184,12 +183,13 @@ fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
 fn stamps(files: &TlsSettings) -> Vec<Option<Stamp>> {
     let all = [&files.cert_file, &files.key_file];
     let all = all.into_iter().chain(&files.client_ca_file);
-    all.map(|path| Some(Stamp::of(&fs::metadata(path).ok()?)))
-        .collect()
+    all.map(|path| Stamp::at(path)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;

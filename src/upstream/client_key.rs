@@ -1,6 +1,5 @@
 //! Our certificate towards an endpoint, read again when its files change.
 
-use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -103,12 +102,13 @@ fn read(
 }
 
 fn stamps(files: &ClientCertificate) -> Stamps {
-    let stamp = |path| Some(Stamp::of(&fs::metadata(path).ok()?));
-    (stamp(&files.cert_file), stamp(&files.key_file))
+    (Stamp::at(&files.cert_file), Stamp::at(&files.key_file))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use rcgen::{CertificateParams, KeyPair};
     use rustls::crypto::aws_lc_rs;
 
