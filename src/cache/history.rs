@@ -34,10 +34,15 @@ impl History {
         &self.moves
     }
 
-    /// Returns the history with one more move behind it.
+    /// Returns the history with one more move behind it. One that is there already, as after a crash between the writing of
+    /// the history and that of the tag, is not there twice.
     #[must_use]
     pub fn with(&self, ended: Move) -> Self {
         let mut moves = self.moves.clone();
+        let begins = |known: &Move| (known.digest, known.first_seen);
+        if moves.last().map(begins) == Some(begins(&ended)) {
+            moves.pop();
+        }
         moves.push(ended);
         let surplus = moves.len().saturating_sub(MOVES - 1);
         moves.drain(..surplus);
@@ -63,5 +68,19 @@ mod tests {
         assert_eq!(history.moves().len(), MOVES - 1);
         assert_eq!(history.moves().first(), Some(&at(51)));
         assert_eq!(history.moves().last(), Some(&at(149)));
+    }
+
+    #[test]
+    fn a_move_that_is_written_twice_is_there_once() {
+        let at = |digest: u8, first: u64, last: u64| Move {
+            digest: Digest::Sha256([digest; 32]),
+            first_seen: Timestamp::from_millis(first),
+            last_seen: Timestamp::from_millis(last),
+        };
+        let history = History::default().with(at(1, 1, 2));
+        let again = history.with(at(1, 1, 5));
+        assert_eq!(again.moves(), [at(1, 1, 5)]);
+        let back = again.with(at(2, 6, 7)).with(at(1, 8, 9));
+        assert_eq!(back.moves(), [at(1, 1, 5), at(2, 6, 7), at(1, 8, 9)]);
     }
 }
