@@ -1,7 +1,6 @@
 //! Answers about blobs: from the store, from a fill that is under way, or from a new one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -14,15 +13,13 @@ use super::flight::{Boarding, Flights, SharedWork};
 use super::ledger::Wanted;
 use super::negative::Absent;
 use super::pass;
+use super::patience::FIRST_ANSWER;
 use super::sight::{Link, LinkKind, View};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{BlobAnswer, CacheOutcome};
 use crate::oci::{ByteRange, ContentRange, Digest};
 use crate::store::Opened;
 use crate::upstream::{Sample, UpstreamError};
-
-/// How long a client waits for the first sign of content that is not here. What was begun goes on.
-pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// How often a request begins anew because the fill that it joined ended for reasons of somebody else.
 const ATTEMPTS: u32 = 3;

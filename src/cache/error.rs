@@ -80,6 +80,12 @@ pub enum Word {
 }
 
 impl CacheError {
+    /// Says that nobody may be asked for something that is not here.
+    pub(super) fn offline(upstream: &UpstreamName) -> Self {
+        let upstream = upstream.as_str().into();
+        Self::Upstream(UpstreamError::Offline { upstream })
+    }
+
     /// Returns where this answer came from, when it is an answer of the registry.
     pub fn outcome(&self) -> Option<CacheOutcome> {
         match self {

@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod negative;
 pub mod pass;
+mod patience;
 pub mod remembered;
 pub mod share;
 pub mod sight;

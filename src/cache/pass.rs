@@ -9,10 +9,10 @@ use futures_util::{StreamExt, stream};
 use tokio::time::timeout;
 
 use super::backing::Backing;
-use super::blob::FIRST_ANSWER;
 use super::error::{CacheError, Word};
 use super::fill::transfer::UNANNOUNCED_LIMIT;
 use super::fill::{FillError, HELD_BACK};
+use super::patience::FIRST_ANSWER;
 use super::sight::View;
 use crate::answer::{BlobAnswer, Body, BodyError, CacheOutcome, PassReason};
 use crate::oci::{ByteRange, ContentRange, Digest, Verifier};

@@ -20,16 +20,13 @@ use crate::cache::flight::{Role, SharedWork};
 use crate::cache::freshness::decision::{self, Demand, Denial, Failure, Known, Plan, Verdict};
 use crate::cache::freshness::{Policy, Subject};
 use crate::cache::negative::Absent;
+use crate::cache::patience::Patience;
 use crate::cache::remembered::{EXPANSION, Remembered};
 use crate::cache::sight::View;
 use crate::cache::tag::failure_of;
 use crate::runtime::Timestamp;
 use crate::store::{RecordKey, StoreError};
 use crate::telemetry::with_causes;
-use crate::upstream::UpstreamError;
-
-/// How long a client waits for a list that is not here: as long as for a manifest. What was begun goes on.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// How long a registry may take for all pages of a list. Each page has limits of its own; without this one, who takes its
 /// time for each of thousands keeps everybody from asking anew for days.
@@ -95,6 +92,8 @@ pub(super) struct Wanted<'a> {
     pub(super) key: &'a RecordKey,
     pub(super) subject: Subject<'a>,
     pub(super) demand: Demand,
+    /// How long the client waits.
+    pub(super) patience: Patience,
     /// What is remembered of it when the registry has none.
     pub(super) absent: Option<&'a Absent>,
 }
@@ -197,9 +196,8 @@ where
                 self.checked(wanted, kept, &policy, asking).await
             }
             (None, Plan::Lack) => {
-                let upstream = wanted.view.origin.upstream.as_str().into();
-                let error = UpstreamError::Offline { upstream };
-                Err(Lack::Offline(error.into()))
+                let upstream = &wanted.view.origin.upstream;
+                Err(Lack::Offline(CacheError::offline(upstream)))
             }
             (None, Plan::Serve | Plan::ServeOffline | Plan::Check | Plan::Fetch) => {
                 let asking = self.ask(wanted, None, fetch);
@@ -207,9 +205,9 @@ where
                     && without(wanted.view, &policy, &CacheError::TooSlow, now).is_some()
                     && instead.await;
                 let asked = if has_other {
-                    self.briefly(wanted.key, &policy, asking).await
+                    self.briefly(wanted, &policy, asking).await
                 } else {
-                    within(asking).await
+                    wanted.patience.within(asking).await
                 };
                 match asked {
                     Ok((kept, Role::Began)) => Ok(Found::Current(kept, CacheOutcome::Miss)),
@@ -237,8 +235,8 @@ where
             }
         };
         let asked = match (wanted.demand, outlives(&CacheError::TooSlow)) {
-            (Demand::Usual, Some(_)) => self.briefly(wanted.key, policy, asking).await,
-            (Demand::Usual | Demand::Now, _) => within(asking).await,
+            (Demand::Usual, Some(_)) => self.briefly(wanted, policy, asking).await,
+            (Demand::Usual | Demand::Now, _) => wanted.patience.within(asking).await,
         };
         let failure = match asked {
             Ok((now, _)) if now.list == kept.list => {
@@ -262,12 +260,13 @@ where
     /// a while already waits for the rest.
     async fn briefly<A>(
         &self,
-        key: &RecordKey,
+        wanted: Wanted<'_>,
         policy: &Policy,
         asking: impl Future<Output = Result<A, CacheError>>,
     ) -> Result<A, CacheError> {
-        let asked_for = self.asks.elapsed(key);
-        timeout(policy.answer_within.saturating_sub(asked_for), asking)
+        let asked_for = self.asks.elapsed(wanted.key);
+        let left = wanted.patience.left(policy.answer_within, asked_for);
+        timeout(left, asking)
             .await
             .unwrap_or(Err(CacheError::TooSlow))
     }
@@ -380,13 +379,6 @@ where
 /// Ends asking for a list that has no end.
 async fn whole<T>(fetching: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
     timeout(FETCH, fetching)
-        .await
-        .unwrap_or(Err(CacheError::TooSlow))
-}
-
-/// Gives up on a list that takes too long. What was begun goes on, and the next request finds it.
-async fn within<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
-    timeout(FIRST_ANSWER, work)
         .await
         .unwrap_or(Err(CacheError::TooSlow))
 }

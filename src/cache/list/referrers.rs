@@ -11,6 +11,7 @@ use crate::cache::backing::Backing;
 use crate::cache::error::CacheError;
 use crate::cache::freshness::Subject;
 use crate::cache::freshness::decision::Demand;
+use crate::cache::patience::Patience;
 use crate::cache::sight::{LinkKind, View};
 use crate::oci::{Digest, Reference, Referrer};
 use crate::upstream::Sample;
@@ -62,6 +63,7 @@ impl ReferrerLists {
         subject: &Digest,
         demand: Demand,
     ) -> Result<ReferrersAnswer, CacheError> {
+        let patience = Patience::begin();
         let reference = Reference::Digest(*subject);
         let view = self
             .backing
@@ -73,6 +75,7 @@ impl ReferrerLists {
             key: &key,
             subject: Subject::Referrers(subject),
             demand,
+            patience,
             absent: None,
         };
         let (backing, asked, digest) = (self.backing.clone(), view.clone(), *subject);

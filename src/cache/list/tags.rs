@@ -14,6 +14,7 @@ use crate::cache::error::{CacheError, Word};
 use crate::cache::freshness::Subject;
 use crate::cache::freshness::decision::{self, Demand, Failure, Verdict};
 use crate::cache::negative::Absent;
+use crate::cache::patience::Patience;
 use crate::cache::sight::{View, Visibility};
 use crate::cache::tag::TagRecord;
 use crate::oci::Tag;
@@ -75,6 +76,7 @@ impl TagLists {
         grant: &Grant<Origin>,
         demand: Demand,
     ) -> Result<TagsAnswer, CacheError> {
+        let patience = Patience::begin();
         let view = self.backing.view(grant, Sample::Tags).await?;
         let (key, absent) = (view.tag_list_key(), Absent::Tags(view.clone()));
         let wanted = Wanted {
@@ -82,6 +84,7 @@ impl TagLists {
             key: &key,
             subject: Subject::Tags,
             demand,
+            patience,
             absent: Some(&absent),
         };
         let (backing, asked) = (self.backing.clone(), view.clone());

@@ -4,29 +4,24 @@ mod check;
 mod tagged;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout};
 
 use self::check::Checked;
 use super::backing::Backing;
 use super::error::{CacheError, Word};
 use super::fetch::{Fetcher, Manifest};
 use super::flight::SharedWork;
-use super::freshness::Policy;
 use super::freshness::decision::Demand;
 use super::ledger::Wanted;
 use super::negative::Absent;
+use super::patience::Patience;
 use super::sight::{Link, LinkKind, View};
 use super::tag::{TagHistory, TagName, Tags};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, ManifestAnswer, ManifestHead};
 use crate::oci::{Accept, Digest, ManifestView, Reference, Tag, VariantClass};
 use crate::upstream::Sample;
-
-/// How long a client waits for a manifest that is not here.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
 
 /// The manifests of all registries.
 #[derive(Debug)]
@@ -45,12 +40,12 @@ enum Want {
     Head,
 }
 
-/// What a client asks for, and since when it waits.
+/// What a client asks for, and how long it waits.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     want: Want,
     demand: Demand,
-    began: Instant,
+    patience: Patience,
 }
 
 impl Asked {
@@ -58,27 +53,8 @@ impl Asked {
         Self {
             want,
             demand,
-            began: Instant::now(),
+            patience: Patience::begin(),
         }
-    }
-
-    /// Returns how long the client still waits that could be answered without the registry's word, which others have been
-    /// waiting for so long.
-    fn patience(self, policy: &Policy, asked_for: Duration) -> Duration {
-        let waited = self.began.elapsed().max(asked_for);
-        policy.answer_within.saturating_sub(waited)
-    }
-
-    /// Gives up on an answer when the client has waited for too long in all. What was begun goes on, and the next request
-    /// finds it.
-    async fn within<T>(
-        self,
-        work: impl Future<Output = Result<T, CacheError>>,
-    ) -> Result<T, CacheError> {
-        let left = FIRST_ANSWER.saturating_sub(self.began.elapsed());
-        timeout(left, work)
-            .await
-            .unwrap_or(Err(CacheError::TooSlow))
     }
 }
 
@@ -273,6 +249,7 @@ impl Manifests {
         digest: &Digest,
         want: Want,
     ) -> Result<ManifestAnswer, CacheError> {
+        let patience = Patience::begin();
         let reference = Reference::Digest(*digest);
         let find = || self.backing.links.find(view, LinkKind::Manifest, digest);
         let (mut link, mut is_here) = (find().await?, false);
@@ -293,8 +270,9 @@ impl Manifests {
             None => {
                 // Bytes that another repository brought here cost this one a question, never a transfer.
                 if (is_here || want == Want::Head)
-                    && let Some(head) =
-                        within(self.fetcher.head(view, &reference, VariantClass::Index)).await?
+                    && let Some(head) = patience
+                        .within(self.fetcher.head(view, &reference, VariantClass::Index))
+                        .await?
                 {
                     if want == Want::Head {
                         let outcome = if is_here {
@@ -314,8 +292,9 @@ impl Manifests {
                 }
             }
         }
-        let Manifest { head, bytes } =
-            within(self.fetcher.get(view, &reference, VariantClass::Index)).await?;
+        let Manifest { head, bytes } = patience
+            .within(self.fetcher.get(view, &reference, VariantClass::Index))
+            .await?;
         Ok(answer(head, Some(bytes), CacheOutcome::Miss))
     }
 
@@ -365,43 +344,5 @@ fn answer(head: ManifestHead, bytes: Option<Bytes>, outcome: CacheOutcome) -> Ma
         bytes,
         outcome,
         age: None,
-    }
-}
-
-/// Gives up on an answer that takes too long. What was begun goes on, and the next request finds it.
-async fn within<T>(work: impl Future<Output = Result<T, CacheError>>) -> Result<T, CacheError> {
-    timeout(FIRST_ANSWER, work)
-        .await
-        .unwrap_or(Err(CacheError::TooSlow))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cache::freshness::{Freshness, StaleLimit};
-
-    #[tokio::test(start_paused = true)]
-    async fn a_client_waits_for_what_is_left_of_its_time() {
-        let policy = Policy {
-            freshness: Freshness::Always,
-            stale_on_unreachable: StaleLimit::Unlimited,
-            stale_on_rate_limit: StaleLimit::Unlimited,
-            stale_on_not_found: StaleLimit::NEVER,
-            stale_on_denied: StaleLimit::NEVER,
-            answer_within: Duration::from_secs(5),
-        };
-        let seconds = Duration::from_secs;
-        let asked = Asked::now(Want::Head, Demand::Usual);
-        // Others have been waiting for the same word already.
-        for (asked_for, left) in [(0, 5), (3, 2), (9, 0)] {
-            assert_eq!(asked.patience(&policy, seconds(asked_for)), seconds(left));
-        }
-        // It has been waiting for another word itself.
-        tokio::time::advance(seconds(4)).await;
-        assert_eq!(asked.patience(&policy, seconds(3)), seconds(1));
-        let began = Instant::now();
-        let never = asked.within(std::future::pending::<Result<(), CacheError>>());
-        assert!(matches!(never.await, Err(CacheError::TooSlow)));
-        assert_eq!(began.elapsed(), FIRST_ANSWER - seconds(4));
     }
 }

@@ -15,7 +15,6 @@ use crate::cache::sight::{LinkKind, View};
 use crate::cache::tag::{TagName, TagRecord, failure_of};
 use crate::oci::{Reference, VariantClass};
 use crate::telemetry::with_causes;
-use crate::upstream::UpstreamError;
 
 impl Manifests {
     pub(super) async fn by_tag(
@@ -43,7 +42,7 @@ impl Manifests {
             }
             (Plan::ServeOffline, Some(record)) => self.offline(name, &record, want).await,
             (Plan::Check, Some(record)) => self.checked_tag(name, &record, &policy, asked).await,
-            (Plan::Lack, _) => Err(lacking(name)),
+            (Plan::Lack, _) => Err(CacheError::offline(&name.view.origin.upstream)),
             (Plan::Fetch, _) | (Plan::Serve | Plan::ServeOffline | Plan::Check, None) => {
                 self.unknown_tag(name, asked).await
             }
@@ -126,7 +125,7 @@ impl Manifests {
             Some(patience) => timeout(patience, found)
                 .await
                 .unwrap_or(Err(CacheError::TooSlow)),
-            None => asked.within(found).await,
+            None => asked.patience.within(found).await,
         }
     }
 
@@ -151,7 +150,7 @@ impl Manifests {
         let policy = self.backing.policy(&name.view, Subject::Tag(&name.tag));
         let waits = self.waits(&name, &record, &policy, asked).await?;
         let asked_for = self.firsts.elapsed(key);
-        Ok((!waits).then(|| asked.patience(&policy, asked_for)))
+        Ok((!waits).then(|| asked.patience.left(policy.answer_within, asked_for)))
     }
 
     /// Answers with what a tag points at. The bytes are fetched by digest if only the head was known.
@@ -201,7 +200,7 @@ impl Manifests {
             Some(patience) => timeout(patience, checking)
                 .await
                 .unwrap_or(Err(CacheError::TooSlow)),
-            None => asked.within(checking).await,
+            None => asked.patience.within(checking).await,
         };
         match checked {
             Ok(Checked::Same(record)) => {
@@ -226,7 +225,7 @@ impl Manifests {
     ) -> Result<Option<Duration>, CacheError> {
         let waits = self.waits(name, record, policy, asked).await?;
         let asked_for = self.checks.elapsed(name);
-        Ok((!waits).then(|| asked.patience(policy, asked_for)))
+        Ok((!waits).then(|| asked.patience.left(policy.answer_within, asked_for)))
     }
 
     /// Tells whether a client waits for the registry's word for as long as that takes.
@@ -288,10 +287,4 @@ impl Manifests {
                 .await?
                 .is_some())
     }
-}
-
-/// Says that a tag is not here, and that nobody may be asked.
-fn lacking(name: &TagName) -> CacheError {
-    let upstream = name.view.origin.upstream.as_str().into();
-    CacheError::Upstream(UpstreamError::Offline { upstream })
 }

@@ -24,7 +24,7 @@ use super::sight::{CredentialIdentity, View, Visibility};
 use crate::addressing::{Caller, Grant, Origin, Place};
 use crate::runtime::{Clock, Tasks};
 use crate::store::{RecordStore, StoreError};
-use crate::upstream::{Mode, Openness, Sample, Upstream, UpstreamError};
+use crate::upstream::{Mode, Openness, Sample, Upstream};
 
 /// How long a client waits for the registry's word. Asking goes on behind it.
 const ASK_WITHIN: Duration = Duration::from_secs(10);
@@ -151,8 +151,7 @@ impl Visibilities {
             return Ok(visibility.into());
         }
         if upstream.mode() == Mode::Offline {
-            let upstream = upstream.name().as_str().into();
-            let nobody = CacheError::Upstream(UpstreamError::Offline { upstream });
+            let nobody = CacheError::offline(upstream.name());
             return conclude(Err(nobody), &finding, reach, now);
         }
         let thing = Thing::new(sample);
