@@ -22,7 +22,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::document::{
-    Failure, History, ImageWanted, ModeChanged, ModeWanted, Refreshed, Upstreams,
+    Failure, History, ImageWanted, ModeChanged, ModeWanted, Refreshed, Reloaded, Upstreams,
 };
 use super::error::OperationError;
 use crate::upstream::{Mode, Secret};
@@ -251,6 +251,14 @@ impl Client {
         let wanted = ModeWanted { mode };
         self.ask(Method::PUT, &format!("/v1/upstreams/{name}"), Some(&wanted))
             .await
+    }
+
+    /// Has the configuration read again.
+    ///
+    /// # Errors
+    /// [`ClientError`], as those below.
+    pub async fn reload(self) -> Result<Reloaded, ClientError> {
+        self.ask(Method::POST, "/v1/reload", None::<&()>).await
     }
 
     /// Returns how the upstreams stand.

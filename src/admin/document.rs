@@ -6,6 +6,7 @@
 //! | `PUT /v1/upstreams/<name or pattern>` | [`ModeWanted`] | [`ModeChanged`] |
 //! | `GET /v1/history?image=<image>` | | [`History`] |
 //! | `POST /v1/refresh` | [`ImageWanted`] | [`Refreshed`] |
+//! | `POST /v1/reload` | | [`Reloaded`] |
 //!
 //! What fails is a [`Failure`]. Answers get further keys within a version; none goes away or changes its meaning. `null`
 //! stands for what is not there.
@@ -145,6 +146,19 @@ pub enum Change {
     Moved,
     /// It was not known.
     New,
+}
+
+/// The configuration was read again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The file, `None` when there is none.
+    pub file: Option<String>,
+    /// What changed: keys of sections, as in `tags.freshness`, and upstreams, as in `upstream docker.io`.
+    pub changed: Vec<String>,
+    /// The keys whose new values hold only once larder starts again.
+    pub needs_restart: Vec<String>,
+    /// What is no fault and should be known, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// How the upstreams stand.

@@ -26,6 +26,8 @@ pub enum ErrorCode {
     MethodNotAllowed,
     /// The body is too large.
     TooLarge,
+    /// The configuration has faults, and is not used.
+    InvalidConfiguration,
     /// The name is no image's, or leads nowhere.
     InvalidImage,
     /// The image is named by a digest, which never changes.
@@ -64,6 +66,7 @@ impl ErrorCode {
             Self::NoSuchPath | Self::NotConfigured | Self::NoRepository | Self::NoTag => {
                 StatusCode::NOT_FOUND
             }
+            Self::InvalidConfiguration => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,

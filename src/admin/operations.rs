@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::document::{
-    Answered, Change, History, ModeChanged, Move, Refreshed, Upstreams, Variant,
+    Answered, Change, History, ModeChanged, Move, Refreshed, Reloaded, Upstreams, Variant,
 };
 use super::error::{ErrorCode, OperationError};
+use super::reload::Reloads;
 use super::standing;
 use crate::addressing::{
     Action, Addressing, Asked, Caller, Grant, ImageName, Origin, Place, Target,
@@ -16,25 +17,49 @@ use crate::cache::Cache;
 use crate::cache::CacheError;
 use crate::cache::tag::TagHistory;
 use crate::oci::{Accept, MediaType, Reference, Tag, UpstreamPattern, VariantClass};
-use crate::runtime::Clock;
+use crate::runtime::{Clock, Live};
 use crate::upstream::Mode;
 
 /// Does what the operator wants.
 #[derive(Debug)]
 pub struct Operations {
     cache: Arc<Cache>,
-    addressing: Addressing,
+    addressing: Live<Addressing>,
     clock: Clock,
+    /// Where the configuration is read again; nowhere when no larder serves.
+    reloads: Option<Reloads>,
 }
 
 impl Operations {
     /// Works on a cache.
-    pub fn new(cache: Arc<Cache>, addressing: Addressing, clock: Clock) -> Self {
+    pub fn new(cache: Arc<Cache>, addressing: Live<Addressing>, clock: Clock) -> Self {
         Self {
             cache,
             addressing,
             clock,
+            reloads: None,
         }
+    }
+
+    /// Has wishes to read the configuration again go this way.
+    #[must_use]
+    pub fn with_reloads(self, reloads: Reloads) -> Self {
+        Self {
+            reloads: Some(reloads),
+            ..self
+        }
+    }
+
+    /// Has the configuration read again.
+    ///
+    /// # Errors
+    /// [`OperationError`] when it has faults, which leave everything as it was.
+    pub async fn reload(&self) -> Result<Reloaded, OperationError> {
+        let Some(reloads) = &self.reloads else {
+            let why = "this larder cannot read its configuration again";
+            return Err(OperationError::new(ErrorCode::Failed, why));
+        };
+        reloads.reload().await
     }
 
     /// Returns where a tag pointed. The registry is not asked.
@@ -139,7 +164,7 @@ impl Operations {
             name: &name.name,
             ..Asked::default()
         };
-        match self.addressing.resolve(asked)? {
+        match self.addressing.now().resolve(asked)? {
             Target::Proxied(origin) => Ok((origin, tag)),
             Target::Hosted(repository) => Err(OperationError::new(
                 ErrorCode::NoRepository,
@@ -195,7 +220,8 @@ impl Operations {
     }
 
     fn not_configured(&self, wanted: &UpstreamPattern) -> OperationError {
-        let known = self.addressing.patterns();
+        let addressing = self.addressing.now();
+        let known = addressing.patterns();
         if let UpstreamPattern::Exactly(name) = wanted
             && let Some(pattern) = known.iter().find(|pattern| pattern.matches(name))
         {
@@ -368,7 +394,7 @@ pub(super) mod tests {
             upstreams: upstreams.collect(),
             default: None,
         });
-        Operations::new(Arc::new(cache), addressing, clock)
+        Operations::new(Arc::new(cache), Live::new(addressing), clock)
     }
 
     #[tokio::test]

@@ -31,6 +31,7 @@ enum Route {
     Upstream(String),
     History(Option<String>),
     Refresh,
+    Reload,
 }
 
 impl Route {
@@ -40,6 +41,7 @@ impl Route {
             "upstreams" => Self::Upstreams,
             "history" => Self::History(parameter(query, "image")),
             "refresh" => Self::Refresh,
+            "reload" => Self::Reload,
             path => {
                 let name = path.strip_prefix("upstreams/")?;
                 let is_one = !name.is_empty() && !name.contains('/');
@@ -53,7 +55,7 @@ impl Route {
         match self {
             Self::Upstreams | Self::History(_) => Method::GET,
             Self::Upstream(_) => Method::PUT,
-            Self::Refresh => Method::POST,
+            Self::Refresh | Self::Reload => Method::POST,
         }
     }
 }
@@ -68,7 +70,7 @@ where
     let Some(route) = Route::parse(head.uri.path(), head.uri.query()) else {
         return failed(OperationError::new(
             ErrorCode::NoSuchPath,
-            "here are /v1/upstreams, /v1/history and /v1/refresh",
+            "here are /v1/upstreams, /v1/history, /v1/refresh and /v1/reload",
         ));
     };
     let method = route.method();
@@ -101,6 +103,7 @@ where
             Err(error) => Err(error),
         }),
         Route::History(Some(image)) => done(operations.history(&image).await),
+        Route::Reload => done(operations.reload().await),
         Route::History(None) => failed(OperationError::new(
             ErrorCode::InvalidRequest,
             "name an image, as in /v1/history?image=alpine:3.20",
@@ -199,6 +202,7 @@ mod tests {
             ("/v1/history", Some("image=%ff"), history(None)),
             ("/v1/history", None, history(None)),
             ("/v1/refresh", None, Some(Route::Refresh)),
+            ("/v1/reload", None, Some(Route::Reload)),
             ("/v1/", None, None),
             ("/v2/upstreams", None, None),
             ("/", None, None),
@@ -229,6 +233,8 @@ mod tests {
             ("POST", "/v1/refresh", large.as_str(), 413),
             ("POST", "/v1/refresh", r#"{"image":"r.io/app:1"}"#, 409),
             ("GET", "/v1/refresh", "", 405),
+            ("GET", "/v1/reload", "", 405),
+            ("POST", "/v1/reload", "", 500),
             ("POST", "/v1/upstreams", "", 405),
             ("GET", "/metrics", "", 404),
         ] {

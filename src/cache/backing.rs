@@ -16,7 +16,7 @@ use super::visibility::Visibilities;
 use crate::addressing::{Caller, Grant, Origin};
 use crate::answer::CacheOutcome;
 use crate::oci::{Digest, ManifestView, UpstreamName};
-use crate::runtime::{Clock, Tasks};
+use crate::runtime::{Clock, Live, Tasks};
 use crate::store::spool::SpoolArea;
 use crate::store::{BlobStore, RecordStore, StoreError};
 use crate::upstream::{Mode, Sample, Upstream, Upstreams};
@@ -59,9 +59,9 @@ pub struct Backing {
     /// Which repository has what.
     pub links: Links,
     /// Who may look at which.
-    visibilities: Visibilities,
+    pub visibilities: Visibilities,
     /// For how long what counts.
-    contract: freshness::Settings,
+    pub contract: Live<freshness::Settings>,
     /// The registries.
     pub upstreams: Upstreams,
     /// What their troubles cost.
@@ -92,7 +92,7 @@ impl Backing {
                 &parts.tasks,
                 &parts.clock,
             ),
-            contract: settings.tags,
+            contract: Live::new(settings.tags),
             blobs: parts.blobs,
             spools: parts.spools,
             records: parts.records,
@@ -176,6 +176,7 @@ impl Backing {
     /// Returns what holds for something of a repository.
     pub fn policy(&self, view: &View, subject: Subject<'_>) -> Policy {
         self.contract
+            .now()
             .policy(&view.origin, view.visibility(), subject)
     }
 

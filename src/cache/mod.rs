@@ -73,6 +73,13 @@ impl Cache {
         }
     }
 
+    /// Goes by other settings, from the next request on.
+    pub fn apply(&self, settings: Settings) {
+        let Settings { tags, share } = settings;
+        self.backing.contract.replace(tags);
+        self.backing.visibilities.share_by(share);
+    }
+
     /// Returns the registries that content comes from.
     pub fn upstreams(&self) -> &Upstreams {
         &self.backing.upstreams

@@ -134,6 +134,7 @@ mod tests {
             working_folder: PathBuf::new(),
             system_folder: PathBuf::new(),
             sockets: GivenSockets::default(),
+            open_at: Vec::new(),
         };
         uses(&surroundings, 7).map_err(|error| error.to_string())
     }

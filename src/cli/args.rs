@@ -88,6 +88,9 @@ pub(super) enum Command {
     /// Stops asking a registry, or asks it again, until larder stops.
     #[command(after_long_help = UPSTREAM_HELP)]
     Upstream(UpstreamArguments),
+    /// Has the running larder read its configuration again.
+    #[command(after_long_help = RELOAD_HELP)]
+    Reload(ReloadArguments),
     /// Says how the running larder stands.
     #[command(after_long_help = STATUS_HELP)]
     Status(StatusArguments),
@@ -133,6 +136,17 @@ cannot be had, which `larder status --upstreams` shows. To start that way, set o
 configuration.
 
 The JSON has the keys upstream, before and now. `larder --help` has the exit codes.";
+
+const RELOAD_HELP: &str = "\
+A larder that serves reads its configuration again by itself within two seconds after the file
+changed, and on SIGHUP; this command waits for it, and says what changed. A configuration with a
+fault changes nothing and makes the exit code 2. What is under way goes on as it began.
+
+Sockets and the cache folder stay what they are until larder starts again: server.listen,
+server.metrics_listen, and all of [server.tls] and [admin], whose files are read again whenever they
+change, and cache.path.
+
+The JSON has the keys file, changed, needs_restart and warnings. `larder --help` has the exit codes.";
 
 const STATUS_HELP: &str = "\
 A running larder tells it, of the time since it started; no registry is asked. A registry rests when
@@ -331,6 +345,16 @@ impl ConfigFormArguments {
             false => ConfigForm::Example,
         }
     }
+}
+
+/// The flags of `larder reload`.
+#[derive(Args, Debug)]
+pub(super) struct ReloadArguments {
+    /// How to show what came of it: as text, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    pub(super) output: Format,
+    #[command(flatten)]
+    pub(super) folder: FolderArguments,
 }
 
 /// The flags of `larder status`.

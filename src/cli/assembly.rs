@@ -10,12 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::activation::Activated;
 use super::failure::NotListening;
 use super::foundation::Foundation;
+use super::reloading::{Occasions, Reloader, Rooms, Source, watch};
 use crate::admin;
-use crate::admin::{Door, Gauges, Operations, Socket, TcpDoor};
-use crate::config::Settings;
+use crate::admin::{Door, Gauges, Operations, Reloads, Socket, TcpDoor};
 use crate::oci::UpstreamName;
-use crate::runtime::shutdown::StopSignals;
-use crate::runtime::{Tasks, open_files};
+use crate::runtime::signals::{ReloadSignal, StopSignals};
+use crate::runtime::{Live, Tasks, open_files};
 use crate::server::{self, BindError, Server};
 use crate::upstream;
 
@@ -33,7 +33,7 @@ pub(super) struct Larder {
     commands: Option<TcpDoor>,
     tasks: Tasks,
     /// How long answers under way may take to be given after the first signal to stop.
-    drain_timeout: Duration,
+    drain_timeout: Live<Duration>,
 }
 
 impl Larder {
@@ -41,13 +41,19 @@ impl Larder {
     ///
     /// # Errors
     /// When a part cannot start; the error says which, and why.
-    pub(super) async fn assemble(settings: Settings, activated: Activated) -> anyhow::Result<Self> {
+    pub(super) async fn assemble(
+        source: Source,
+        activated: Activated,
+        signal: ReloadSignal,
+    ) -> anyhow::Result<Self> {
+        let settings = source.loaded.settings.clone();
         let tasks = Tasks::new();
         let connections = places()?;
         let (sockets, metrics_socket) = activated.into_sockets();
         let foundation = Foundation::lay(&settings, &tasks).await?;
         foundation.store.keep_swept();
-        let operations = Arc::new(foundation.operations());
+        let (reloads, wishes) = Reloads::channel();
+        let operations = Arc::new(foundation.operations().with_reloads(reloads));
         let socket = socket(&settings.store.socket(), operations.clone(), &tasks);
         let commands = commands(settings.admin, operations, &tasks).await?;
         let Foundation {
@@ -71,8 +77,8 @@ impl Larder {
         let mut registry = measures.registry;
         gauges.register(&mut registry);
         let parts = server::Parts {
-            addressing,
-            cache,
+            addressing: addressing.clone(),
+            cache: cache.clone(),
             metrics: measures.server,
             instance,
             connections,
@@ -80,6 +86,16 @@ impl Larder {
             tasks: tasks.clone(),
         };
         let server = Server::bind(settings.server, parts).map_err(not_listening)?;
+        let drain_timeout = Live::new(settings.drain_timeout);
+        let rooms = Rooms {
+            cache,
+            addressing,
+            server: server.settings(),
+            drain_timeout: drain_timeout.clone(),
+        };
+        let reloader = Reloader::new(source, rooms, measures.reload, clock);
+        let occasions = Occasions { signal, wishes };
+        drop(tasks.spawn("reload", watch(reloader, occasions, tasks.clone())));
         let door = match (metrics_socket, settings.metrics_listen) {
             (Some(socket), _) => Some(Door::over(socket, registry, tasks.clone())?),
             (None, Some(listen)) => {
@@ -94,7 +110,7 @@ impl Larder {
             socket,
             commands,
             tasks,
-            drain_timeout: settings.drain_timeout,
+            drain_timeout,
         })
     }
 

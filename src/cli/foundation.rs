@@ -7,7 +7,7 @@ use crate::addressing::Addressing;
 use crate::admin::Operations;
 use crate::cache::{Cache, Parts};
 use crate::config::Settings;
-use crate::runtime::{Clock, InstanceId, Tasks};
+use crate::runtime::{Clock, InstanceId, Live, Tasks};
 use crate::store::disk::DiskStore;
 use crate::upstream::{self, Limits, Upstreams};
 
@@ -16,7 +16,7 @@ use crate::upstream::{self, Limits, Upstreams};
 pub(super) struct Foundation {
     pub(super) store: DiskStore,
     pub(super) cache: Arc<Cache>,
-    pub(super) addressing: Addressing,
+    pub(super) addressing: Live<Addressing>,
     /// What is counted.
     pub(super) measures: Measures,
     pub(super) instance: InstanceId,
@@ -54,7 +54,7 @@ impl Foundation {
         Ok(Self {
             store,
             cache: Arc::new(Cache::new(parts, settings.cache.clone())),
-            addressing: Addressing::new(&settings.addressing),
+            addressing: Live::new(Addressing::new(&settings.addressing)),
             measures,
             instance,
             clock,

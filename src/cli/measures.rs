@@ -2,6 +2,7 @@
 
 use prometheus_client::registry::Registry;
 
+use super::reloading::ReloadMetrics;
 use crate::{cache, server, upstream};
 
 /// What the rooms count, and where it is read.
@@ -12,6 +13,7 @@ pub(super) struct Measures {
     pub(super) upstream: upstream::Metrics,
     pub(super) cache: cache::Metrics,
     pub(super) server: server::metrics::Metrics,
+    pub(super) reload: ReloadMetrics,
 }
 
 impl Measures {
@@ -23,6 +25,7 @@ impl Measures {
             server: server::metrics::Metrics::register(own),
             cache: cache::Metrics::register(own),
             upstream: upstream::Metrics::register(own),
+            reload: ReloadMetrics::register(own),
             registry,
         }
     }
@@ -60,6 +63,7 @@ mod tests {
             upstream,
             cache,
             server,
+            reload: _,
         } = foundation.measures;
         upstream.sample();
         cache.sample();

@@ -21,6 +21,8 @@ mod operator;
 mod output;
 mod printable;
 mod refresh;
+mod reload;
+mod reloading;
 pub mod serve;
 mod status;
 mod tags;
@@ -79,6 +81,7 @@ fn run(
         Command::Inspect(arguments) => inspect::inspect(arguments, surroundings, output),
         Command::Refresh(arguments) => refresh::refresh(arguments, surroundings, output),
         Command::Upstream(arguments) => upstream::upstream(arguments, surroundings, output),
+        Command::Reload(arguments) => reload::reload(arguments, surroundings, output),
         Command::Status(arguments) => status::status(arguments, surroundings, output),
         Command::ClientConfig(arguments) => {
             client_config::client_config(*arguments, surroundings, output)

@@ -129,6 +129,7 @@ fn exit_of(code: ErrorCode) -> Exit {
         ErrorCode::InvalidRequest
         | ErrorCode::InvalidImage
         | ErrorCode::NotATag
+        | ErrorCode::InvalidConfiguration
         | ErrorCode::ConfiguredByPattern => Exit::Misused,
         ErrorCode::NotConfigured | ErrorCode::Unavailable | ErrorCode::Offline => Exit::NoRegistry,
         ErrorCode::NoRepository => Exit::NoRepository,
@@ -158,6 +159,9 @@ fn hint_of(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::Unauthorized => Some(
             "the file of --admin-token-file has to hold the same as the one that admin.token_file of that larder names",
         ),
+        ErrorCode::InvalidConfiguration => {
+            Some("`larder check` where that larder runs shows each fault with its line")
+        }
         ErrorCode::Offline => Some(
             "`larder upstream NAME online` has a running larder ask it again, else see offline in the configuration",
         ),

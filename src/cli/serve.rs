@@ -7,9 +7,10 @@ use anyhow::Context;
 use super::activation::Activated;
 use super::assembly::Larder;
 use super::failure::Failure;
+use super::reloading::Source;
 use super::{check, log_settings};
 use crate::config::{self, Flags, Surroundings};
-use crate::runtime::shutdown::StopSignals;
+use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::telemetry::log::{self, LogLevel};
 
 /// How many threads do blocking work at most: files and hashes. More would wait for the same disks and cores, and
@@ -31,7 +32,7 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
     log::init(&log_settings(surroundings, LogLevel::default())?).map_err(Failure::running)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
-        config.file = loaded.file.map(|file| file.display().to_string()),
+        config.file = loaded.file.as_ref().map(|file| file.display().to_string()),
         config.overrides = loaded.overrides.join(" "),
         server.listen = %loaded.settings.server.listen,
         cache.path = %loaded.settings.store.path.display(),
@@ -53,7 +54,13 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
         .map_err(Failure::running)?;
     let served = runtime.block_on(async {
         let signals = StopSignals::listen().context("could not listen for signals")?;
-        let larder = Larder::assemble(loaded.settings, activated).await?;
+        let reload = ReloadSignal::listen().context("could not listen for signals")?;
+        let source = Source {
+            flags: flags.clone(),
+            surroundings: surroundings.clone(),
+            loaded,
+        };
+        let larder = Larder::assemble(source, activated, reload).await?;
         larder.run(signals).await
     });
     runtime.shutdown_timeout(BLOCKING_WORK_LIMIT);

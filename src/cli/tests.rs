@@ -41,6 +41,7 @@ pub(super) fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         working_folder: PathBuf::from("/nowhere"),
         system_folder: PathBuf::from("/nowhere/either"),
         sockets: crate::config::GivenSockets::default(),
+        open_at: Vec::new(),
     }
 }
 
@@ -74,6 +75,7 @@ fn help_teaches() {
         "inspect",
         "refresh",
         "upstream",
+        "reload",
         "status",
         "client-config",
     ] {

@@ -1,7 +1,9 @@
-//! The configuration that is in effect, as a configuration file that says where each of its values comes from.
+//! The configuration that is in effect: as a configuration file that says where each of its values comes from, and as its
+//! values alone, by which two configurations are compared.
 //!
 //! Nothing secret is in it, since nothing secret can be written: secrets are files, variables and programs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
@@ -23,8 +25,18 @@ pub(super) struct Sources<'a> {
     pub(super) surroundings: &'a Surroundings,
 }
 
-/// Writes the configuration that is in effect. Read again, it gives the same settings.
-pub(super) fn effective(sources: &Sources<'_>, settings: &Settings) -> String {
+/// The configuration that is in effect.
+#[derive(Debug)]
+pub(super) struct Effective {
+    /// As a file. Read again, it gives the same settings.
+    pub(super) text: String,
+    /// Its values as they would be written: of each key of a section, as in `server.listen`, and of each upstream as a
+    /// whole, as in `upstream docker.io`.
+    pub(super) values: BTreeMap<String, String>,
+}
+
+/// Writes the configuration that is in effect.
+pub(super) fn effective(sources: &Sources<'_>, settings: &Settings) -> Effective {
     let text = sources.file.map_or("", |found| found.text.as_str());
     // It was parsed before, without an error.
     let (entries, _) = DeTable::parse_recoverable(text);
@@ -33,6 +45,8 @@ pub(super) fn effective(sources: &Sources<'_>, settings: &Settings) -> String {
         settings,
         text,
         lines: Vec::new(),
+        within: Within::Section(String::new()),
+        values: BTreeMap::new(),
     };
     for section in FILE {
         let written = entries
@@ -59,7 +73,10 @@ pub(super) fn effective(sources: &Sources<'_>, settings: &Settings) -> String {
             | Kind::TextsOrTables(_) => {}
         }
     }
-    writer.lines.join("\n")
+    Effective {
+        text: writer.lines.join("\n"),
+        values: writer.values,
+    }
 }
 
 struct Writer<'a> {
@@ -67,11 +84,22 @@ struct Writer<'a> {
     settings: &'a Settings,
     text: &'a str,
     lines: Vec<String>,
+    within: Within,
+    values: BTreeMap<String, String>,
+}
+
+/// What is being written.
+enum Within {
+    /// A section with keys.
+    Section(String),
+    /// What there is of an upstream, by its name.
+    Upstream(String),
 }
 
 impl Writer<'_> {
     /// Writes a table that is there once, with the values that it has when nothing is written.
     fn section(&mut self, path: &str, keys: &[Key], written: Option<&DeTable<'_>>) {
+        self.within = Within::Section(path.to_owned());
         self.header(&format!("[{path}]"));
         let is_table = |key: &&Key| matches!(key.kind, Kind::Table(_));
         for key in keys.iter().filter(|key| !is_table(key)) {
@@ -104,12 +132,14 @@ impl Writer<'_> {
     fn upstreams(&mut self, path: &str, keys: &[Key], written: &[&DeTable<'_>]) {
         let mut named: Vec<UpstreamPattern> = Vec::new();
         for table in written {
+            let name = table.get("name").and_then(|name| name.get_ref().as_str());
+            let name: Option<UpstreamPattern> = name.and_then(|name| name.parse().ok());
+            let shown = name.as_ref().map(ToString::to_string);
+            self.within = Within::Upstream(shown.unwrap_or_default());
             self.header(&format!("[[{path}]]"));
             for key in keys {
                 self.written(key, table);
             }
-            let name = table.get("name").and_then(|name| name.get_ref().as_str());
-            let name: Option<UpstreamPattern> = name.and_then(|name| name.parse().ok());
             let mut all = self.settings.upstreams.iter();
             let own = all.find(|upstream| Some(&upstream.pattern) == name.as_ref());
             if let Some(own) = own.filter(|_| !table.contains_key("endpoints")) {
@@ -137,6 +167,7 @@ impl Writer<'_> {
         }
         for upstream in &self.settings.upstreams {
             if !named.contains(&upstream.pattern) {
+                self.within = Within::Upstream(upstream.pattern.to_string());
                 self.header(&format!("[[{path}]]"));
                 self.entry("name", &quoted(&upstream.pattern.to_string()), "built in");
                 self.usual_endpoints(upstream, "built in");
@@ -201,10 +232,22 @@ impl Writer<'_> {
             self.lines.push(String::new());
         }
         self.lines.push(header.to_owned());
+        if let Within::Upstream(name) = &self.within {
+            *of_upstream(&mut self.values, name) += header;
+        }
     }
 
     fn entry(&mut self, name: &str, value: &str, origin: &str) {
         self.lines.push(format!("{name} = {value}  # {origin}"));
+        match &self.within {
+            Within::Section(path) => {
+                self.values
+                    .insert(format!("{path}.{name}"), value.to_owned());
+            }
+            Within::Upstream(upstream) => {
+                *of_upstream(&mut self.values, upstream) += &format!("\n{name} = {value}");
+            }
+        }
     }
 
     /// Returns a value of the file as TOML.
@@ -273,6 +316,11 @@ impl Writer<'_> {
         let path = found.unwrap_or(Path::new("")).join(text);
         quoted(&absolute(path).to_string_lossy())
     }
+}
+
+/// Returns what is written of an upstream so far.
+fn of_upstream<'a>(values: &'a mut BTreeMap<String, String>, name: &str) -> &'a mut String {
+    values.entry(format!("upstream {name}")).or_default()
 }
 
 /// Returns the kind of the values of a list.

@@ -15,6 +15,7 @@ mod keys;
 mod logins;
 mod overrides;
 mod reader;
+mod reload;
 mod resolve;
 mod settings;
 mod surroundings;
@@ -26,6 +27,7 @@ mod upstreams;
 mod values;
 mod warnings;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
@@ -34,10 +36,11 @@ pub use auth_files::AuthFiles;
 pub use fault::{Fault, Faults, Place, Spot};
 pub use keys::schema;
 pub use overrides::Flags;
+pub use reload::Reloaded;
 pub use settings::Settings;
 pub use surroundings::{GivenSockets, Surroundings};
 
-use effective::Sources;
+use effective::{Effective, Sources};
 use file::Written;
 use overrides::{Override, Overrides};
 use reader::Document;
@@ -55,6 +58,8 @@ pub struct Loaded {
     pub auth_files: AuthFiles,
     /// The configuration that is in effect, as a file that says where each value comes from.
     pub effective: String,
+    /// The values in it, to be compared with those of another configuration.
+    values: BTreeMap<String, String>,
     /// What is no fault and should be known, a sentence each.
     pub warnings: Vec<String>,
 }
@@ -105,9 +110,10 @@ pub fn load(flags: &Flags, surroundings: &Surroundings) -> Result<Loaded, Faults
         overrides: &overriding,
         surroundings,
     };
-    let effective = effective::effective(&sources, &settings);
+    let Effective { text, values } = effective::effective(&sources, &settings);
     faults.unless_any(Loaded {
-        effective,
+        effective: text,
+        values,
         settings,
         auth_files,
         warnings: [unreached, misnamed, warnings].concat(),

@@ -40,12 +40,14 @@ pub(super) fn resolve(
         .as_ref()
         .is_none_or(|written| written.value);
     let has_none = !with_public && written.upstreams.is_empty();
+    // Doors that are open stay so, whatever is written anew.
+    let reached_at = doors.registry().chain(surroundings.open_at.iter().copied());
     let mut logins = LoginReader {
         surroundings,
         faults,
     };
     let mut upstreams = upstreams::gather(written.upstreams, with_public, &mut logins);
-    let mut files = auth_files::find(written.logins, doors.registry(), &mut logins);
+    let mut files = auth_files::find(written.logins, reached_at, &mut logins);
     auth_files::put_behind(&mut files, &mut upstreams);
     if has_none {
         refuse_none(written.server.public_registries.as_ref(), faults);

@@ -22,6 +22,9 @@ pub struct Surroundings {
     pub system_folder: PathBuf,
     /// Where larder is listened for already.
     pub sockets: GivenSockets,
+    /// Where the larder that reads its configuration again serves the registry API: what is written anew changes nothing
+    /// about that.
+    pub open_at: Vec<SocketAddr>,
 }
 
 /// The addresses of sockets that whoever started this process opened for it.
@@ -61,12 +64,27 @@ impl Surroundings {
             working_folder: PathBuf::new(),
             system_folder: PathBuf::from("/etc/larder"),
             sockets: GivenSockets::default(),
+            open_at: Vec::new(),
         }
     }
 
     /// Returns a variable, unless it is empty.
     pub fn variable(&self, name: &str) -> Option<&OsString> {
         self.variables.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the files that are looked for: the one that a flag names, else the one that the environment names, else
+    /// those of the working folder and of the system, of which the first that is there counts.
+    pub fn file_candidates(&self, named: Option<&Path>) -> Vec<PathBuf> {
+        let by_variable = self.variable(Self::CONFIG_VARIABLE).map(PathBuf::from);
+        match named.map(Path::to_owned).or(by_variable) {
+            Some(named) => vec![self.working_folder.join(named)],
+            None => self.usual_files().into(),
+        }
+    }
+
+    fn usual_files(&self) -> [PathBuf; 2] {
+        [&self.working_folder, &self.system_folder].map(|folder| folder.join(Self::FILE_NAME))
     }
 
     /// Reads the configuration file: the one that a flag names, else the one that the environment names, else the one
@@ -91,8 +109,7 @@ impl Surroundings {
                 }
             };
         }
-        for folder in [&self.working_folder, &self.system_folder] {
-            let path = folder.join(Self::FILE_NAME);
+        for path in self.usual_files() {
             match read_bounded(&path) {
                 Ok(text) => return Some(FoundFile { path, text }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

@@ -3,13 +3,15 @@
 pub mod clock;
 pub mod executor;
 pub mod instance;
+pub mod live;
 pub mod open_files;
 pub mod process;
-pub mod shutdown;
+pub mod signals;
 pub mod stamp;
 pub mod tasks;
 
 pub use clock::{Clock, Timestamp};
 pub use instance::InstanceId;
+pub use live::Live;
 pub use stamp::Stamp;
 pub use tasks::Tasks;

@@ -52,8 +52,9 @@ pub(super) async fn serve(
     stopping: CancellationToken,
 ) {
     let address = accepted.client;
+    let settings = context.settings.now();
     let greeted = tokio::select! {
-        greeted = Box::pin(greet(accepted, &context.proxies)) => greeted,
+        greeted = Box::pin(greet(accepted, &settings.proxies)) => greeted,
         () = stopping.cancelled() => return,
     };
     let (peer, greeted) = match greeted {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::header::{CONNECTION, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version};
-use ipnet::IpNet;
 use tracing::Instrument;
 
 use super::access::{self, Client, Peer};
@@ -16,12 +15,12 @@ use super::pull::{self, Conditions};
 use super::request_id::{REQUEST_ID, RequestId, RequestIds};
 use super::request_log::{RequestLog, Subject};
 use super::route::{Located, Route};
-use super::{CatalogAudience, Proxies, respond};
+use super::{Settings, respond};
 use crate::addressing::{Addressing, Asked, Caller, Grant, Granted, Origin};
 use crate::answer::CacheOutcome;
 use crate::cache::{Cache, Demand};
 use crate::oci::Reference;
-use crate::runtime::InstanceId;
+use crate::runtime::{InstanceId, Live};
 use crate::telemetry::with_causes;
 
 /// The longest path and query that is taken, in bytes.
@@ -36,14 +35,10 @@ const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 /// What answering needs.
 #[derive(Debug)]
 pub struct Context {
-    /// The proxies that are believed when they say for whom they ask.
-    pub proxies: Proxies,
-    /// From where, beside this machine, clients may say that the registry is to be asked now.
-    pub refresh_from: Vec<IpNet>,
-    /// Who may see which repositories are here.
-    pub catalog: CatalogAudience,
+    /// Whom to believe and what to show; its doors are open already, whatever it says of them.
+    pub settings: Live<Settings>,
     /// Where names lead.
-    pub addressing: Addressing,
+    pub addressing: Live<Addressing>,
     /// The content of other registries.
     pub cache: Arc<Cache>,
     /// How files are read.
@@ -56,6 +51,13 @@ pub struct Context {
     pub instance: InstanceId,
 }
 
+impl Context {
+    /// Finds out who makes a request.
+    fn client(&self, peer: Peer, headers: &HeaderMap) -> Client {
+        Client::find(peer, headers, &self.settings.now().proxies.trusted)
+    }
+}
+
 /// Answers a request. Its body, if it has one, is ignored.
 pub async fn handle<B>(
     context: Arc<Context>,
@@ -63,7 +65,7 @@ pub async fn handle<B>(
     peer: Peer,
 ) -> Response<ResponseBody> {
     let (parts, _body) = request.into_parts();
-    let client = Client::find(peer, &parts.headers, &context.proxies.trusted);
+    let client = context.client(peer, &parts.headers);
     let (id, mut log) = begin(&context, &parts, client);
     // Of the highest level, so that it is there whatever of the log is wanted: what is told within says for which request.
     let span = tracing::error_span!("request", request.id = %id);
@@ -118,7 +120,7 @@ pub async fn refuse_unencrypted<B>(
     peer: Peer,
 ) -> Response<ResponseBody> {
     let (parts, _body) = request.into_parts();
-    let client = Client::find(peer, &parts.headers, &context.proxies.trusted);
+    let client = context.client(peer, &parts.headers);
     let (id, mut log) = begin(&context, &parts, client);
     let error = RequestError::Unencrypted;
     let answer = error.answer();
@@ -142,7 +144,7 @@ async fn answer(
     check_circle(context, &parts.headers)?;
     let located = Located::parse(parts.uri.path(), parts.uri.query())?;
     let request = Asking {
-        demand: client.demand(&parts.headers, &context.refresh_from),
+        demand: client.demand(&parts.headers, &context.settings.now().refresh_from),
         caller: client.caller(),
         parts,
         located: &located,
@@ -288,7 +290,7 @@ fn grant(
         namespace: located.namespace.as_deref(),
         name,
     };
-    let target = context.addressing.resolve(asked)?;
+    let target = context.addressing.now().resolve(asked)?;
     subject.target = Some(target.to_string());
     // What was resolved is the name of a registry, and so a value that a header can have.
     let namespace = located.namespace.as_deref();

@@ -160,7 +160,7 @@ pub async fn catalog(
         repositories: &'a [String],
     }
 
-    match (context.catalog, caller) {
+    match (context.settings.now().catalog, caller) {
         (CatalogAudience::Everyone, Caller::Anonymous(_))
         | (CatalogAudience::ThisMachine, Caller::Anonymous(Place::Loopback)) => {}
         (CatalogAudience::ThisMachine, Caller::Anonymous(Place::Elsewhere)) => {

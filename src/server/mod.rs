@@ -39,7 +39,7 @@ pub use self::tls::TlsSettings;
 use crate::addressing::Addressing;
 use crate::cache::Cache;
 use crate::runtime::executor::HyperExecutor;
-use crate::runtime::{InstanceId, Tasks};
+use crate::runtime::{InstanceId, Live, Tasks};
 
 /// What the configuration says of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub enum CatalogAudience {
 #[derive(Debug)]
 pub struct Parts {
     /// Where names lead.
-    pub addressing: Addressing,
+    pub addressing: Live<Addressing>,
     /// The content of other registries.
     pub cache: Arc<Cache>,
     /// What is counted.
@@ -166,9 +166,7 @@ impl Server {
             listeners,
             connections,
             context: Arc::new(Context {
-                proxies: settings.proxies,
-                refresh_from: settings.refresh_from,
-                catalog: settings.catalog,
+                settings: Live::new(settings),
                 addressing,
                 cache,
                 reads,
@@ -180,6 +178,11 @@ impl Server {
         })
     }
 
+    /// Returns what it goes by, to be replaced while it runs. Where it listens stays what it was, and how it speaks TLS.
+    pub fn settings(&self) -> Live<Settings> {
+        self.context.settings.clone()
+    }
+
     /// Returns the addresses that are listened on, with the ports that were given where none was asked for. That of
     /// `server.listen` comes first.
     ///
@@ -189,9 +192,9 @@ impl Server {
         self.listeners.addresses()
     }
 
-    /// Serves until `stopping`, then lets the answers under way be given, at most for `drain`. Returns how many
-    /// connections were cut then.
-    pub async fn run(mut self, stopping: CancellationToken, drain: Duration) -> usize {
+    /// Serves until `stopping`, then lets the answers under way be given, at most for `drain` as it is then. Returns how
+    /// many connections were cut after that.
+    pub async fn run(mut self, stopping: CancellationToken, drain: Live<Duration>) -> usize {
         let connections = Tasks::new();
         let places = Arc::new(Semaphore::new(self.connections));
         let end = CancellationToken::new();
@@ -217,7 +220,7 @@ impl Server {
             }));
         }
         drop(self.listeners);
-        let cut = connections.drain(drain).await;
+        let cut = connections.drain(*drain.now()).await;
         end.cancel();
         cut
     }

@@ -1,7 +1,8 @@
 //! What is counted of registries. Upstreams are named as they are configured (a family by its pattern), logins by where they
 //! come from: the labels are as many as the configuration has, whatever clients and registries send.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -26,6 +27,8 @@ pub struct Metrics {
     pulls_remaining: Family<LoginLabels, Gauge>,
     pull_window: Family<LoginLabels, Gauge>,
     suspended: Family<LoginLabels, Gauge>,
+    /// The logins that something is told of.
+    logins: Arc<Mutex<HashSet<LoginLabels>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -128,6 +131,36 @@ impl Metrics {
         metrics
     }
 
+    /// Stops telling how an upstream is that is configured no more. What was counted of it stays, as counters have to.
+    pub(super) fn forget(&self, upstream: &str) {
+        let own = UpstreamLabels {
+            upstream: upstream.into(),
+        };
+        self.resting.remove(&own);
+        self.offline.remove(&own);
+        self.forget_logins(upstream);
+    }
+
+    /// Stops telling how the logins of an upstream are, until something is known of them again.
+    pub(super) fn forget_logins(&self, upstream: &str) {
+        let known = &mut *self.logins();
+        for labels in known.extract_if(|labels| &*labels.upstream == upstream) {
+            for family in [
+                &self.pull_limit,
+                &self.pulls_remaining,
+                &self.pull_window,
+                &self.suspended,
+            ] {
+                family.remove(&labels);
+            }
+        }
+    }
+
+    /// Each change is complete by itself, so that what a panic left is sound.
+    fn logins(&self) -> MutexGuard<'_, HashSet<LoginLabels>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Returns what is counted of one upstream, under its configured name.
     pub(super) fn of(&self, upstream: &str) -> UpstreamMetrics {
         let own = UpstreamLabels {
@@ -218,10 +251,15 @@ impl UpstreamMetrics {
     }
 
     fn labels(&self, login: Option<&LoginIdentity>) -> LoginLabels {
-        LoginLabels {
+        let labels = LoginLabels {
             upstream: self.upstream.clone(),
             login: login.map_or("anonymous", LoginIdentity::as_str).to_owned(),
+        };
+        let mut known = self.all.logins();
+        if !known.contains(&labels) {
+            known.insert(labels.clone());
         }
+        labels
     }
 }
 

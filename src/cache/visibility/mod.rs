@@ -22,7 +22,7 @@ use super::flight::{Pending, SharedWork};
 use super::share::{Audience, ShareRules};
 use super::sight::{CredentialIdentity, View, Visibility};
 use crate::addressing::{Caller, Grant, Origin, Place};
-use crate::runtime::{Clock, Tasks};
+use crate::runtime::{Clock, Live, Tasks};
 use crate::store::{RecordStore, StoreError};
 use crate::upstream::{Mode, Openness, Sample, Upstream};
 
@@ -50,7 +50,7 @@ type Asks = SharedWork<(View, Option<Thing>), Result<(Openness, Thing), CacheErr
 /// What is known of all repositories that larder has a login for.
 #[derive(Debug)]
 pub struct Visibilities {
-    share: ShareRules,
+    share: Live<ShareRules>,
     memory: Arc<Memory>,
     asks: Asks,
 }
@@ -64,10 +64,15 @@ impl Visibilities {
         clock: &Clock,
     ) -> Self {
         Self {
-            share,
+            share: Live::new(share),
             memory: Arc::new(Memory::new(records, clock.clone())),
             asks: SharedWork::new(tasks.clone()),
         }
+    }
+
+    /// Shares private content by other rules, from the next request on.
+    pub fn share_by(&self, rules: ShareRules) {
+        self.share.replace(rules);
     }
 
     /// Returns the view that a caller has of a repository, who asks for this of it. `upstream` is its registry.
@@ -84,7 +89,7 @@ impl Visibilities {
         let Some(login) = upstream.login(&origin.repository).await else {
             return Ok(View::without_login(origin.clone()));
         };
-        let audience = self.share.audience(origin);
+        let audience = self.share.now().audience(origin);
         let reach = if may_read(grant.caller(), Visibility::Private, audience) {
             Reach::All
         } else {
@@ -133,7 +138,7 @@ impl Visibilities {
         // What was seen without this login may have turned private since.
         let known = self.memory.finding(&private).await?.last();
         let visibility = known.unwrap_or(Visibility::Private);
-        let audience = self.share.audience(origin);
+        let audience = self.share.now().audience(origin);
         Ok(may_read(caller, visibility, audience))
     }
 

@@ -4,6 +4,7 @@ mod doors;
 mod effective;
 mod endpoints;
 mod logins;
+mod reload;
 mod shared;
 mod tags;
 
@@ -37,6 +38,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         working_folder: PathBuf::from("/nowhere"),
         system_folder: PathBuf::from("/nowhere/either"),
         sockets: GivenSockets::default(),
+        open_at: Vec::new(),
     }
 }
 

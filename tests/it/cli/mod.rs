@@ -19,6 +19,7 @@ mod inspect;
 mod offline;
 mod quirks;
 mod refresh;
+mod reload;
 mod request_ids;
 mod running;
 mod socket;
@@ -129,10 +130,16 @@ impl Larder {
         }
     }
 
-    /// Writes the configuration, and returns a command that reads it.
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Writes the configuration, and returns its file.
+    fn write(&self) -> PathBuf {
         let file = self.folder.path().join("larder.toml");
         std::fs::write(&file, &self.config).unwrap();
+        file
+    }
+
+    /// Writes the configuration, and returns a command that reads it.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let file = self.write();
         let mut command = Command::new(env!("CARGO_BIN_EXE_larder"));
         command
             .args(arguments)

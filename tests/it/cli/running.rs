@@ -81,6 +81,29 @@ impl Running {
         assert_eq!(reply.status, 200, "{reply:?}");
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.process.id().unwrap().try_into().unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Waits until it says this in its log, and returns the line.
+    pub async fn says(&mut self, message: &str) -> Value {
+        let line = within(message, async {
+            loop {
+                let line = self.log.next_line().await.unwrap().expect(message);
+                let line: Value = serde_json::from_str(&line).expect(&line);
+                if line["message"]
+                    .as_str()
+                    .is_some_and(|said| said.contains(message))
+                {
+                    return line;
+                }
+            }
+        });
+        line.await
+    }
+
     /// Ends it by SIGKILL.
     pub async fn kill(mut self) {
         within("the end", self.process.kill()).await.unwrap();
@@ -88,8 +111,7 @@ impl Running {
 
     /// Ends it by SIGTERM, and returns what it said until then.
     pub async fn stop(mut self) -> String {
-        let id = self.process.id().unwrap().try_into().unwrap();
-        kill_process(Pid::from_raw(id).unwrap(), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let mut said = String::new();
         within("the rest of the log", async {
             while let Some(line) = self.log.next_line().await.unwrap() {

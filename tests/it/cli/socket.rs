@@ -132,7 +132,7 @@ async fn the_api_is_for_other_programs_too() {
     GET /v2/upstreams: 404 {
       "error": {
         "code": "no_such_path",
-        "message": "here are /v1/upstreams, /v1/history and /v1/refresh"
+        "message": "here are /v1/upstreams, /v1/history, /v1/refresh and /v1/reload"
       }
     }
     "#);

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use larder::addressing::{self, Addressing, UpstreamRule};
 use larder::cache::freshness::{self, Freshness, Keys, TagRule, UpstreamContract};
 use larder::cache::{self, Audience, Cache, Parts, ShareRule, ShareRules};
-use larder::runtime::{Clock, InstanceId, Tasks, Timestamp};
+use larder::runtime::{Clock, InstanceId, Live, Tasks, Timestamp};
 use larder::server::metrics::Metrics;
 use larder::server::{self, CatalogAudience, Proxies, ProxyProtocol, Server, Sockets, TlsSettings};
 use larder::store::StoreError;
@@ -436,7 +436,7 @@ impl TestProxyBuilder {
         let server_settings = self.server();
         let metrics = Metrics::register(&mut counters);
         let parts = server::Parts {
-            addressing: self.addressing(),
+            addressing: Live::new(self.addressing()),
             cache: cache.clone(),
             metrics,
             instance,
@@ -447,7 +447,7 @@ impl TestProxyBuilder {
         let server = Server::bind(server_settings, parts).unwrap();
         let addresses = server.local_addrs().unwrap();
         let stopping = CancellationToken::new();
-        let server = tokio::spawn(server.run(stopping.clone(), Duration::from_secs(10)));
+        let server = tokio::spawn(server.run(stopping.clone(), Live::new(Duration::from_secs(10))));
         TestProxy {
             address: addresses[0],
             beside: addresses.get(1).copied(),

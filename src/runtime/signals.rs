@@ -1,4 +1,4 @@
-//! The signals that ask the program to stop.
+//! The signals that ask the program to stop, and the one that asks it to read its configuration again.
 
 use std::io;
 
@@ -29,5 +29,24 @@ impl StopSignals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// SIGHUP, from the moment that this value exists: it does not end the program any more.
+#[derive(Debug)]
+pub struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// Starts to listen for the signal.
+    ///
+    /// # Errors
+    /// When the operating system refuses to install a handler.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next signal. Several that come while nobody waits are one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
     }
 }
