@@ -57,6 +57,7 @@
 //! | [`answer`] | what the rooms below the server answer with |
 //! | [`upstream`] | other registries: ways there, logins, tokens, trust, retries, resume, health, limits |
 //! | [`store`] | what is kept: two traits, on disk and in memory |
+//! | [`retention`] | what may go: last use, how much is kept, eviction |
 //! | [`admin`] | health and metrics; what the operator can have done, over a socket |
 //! | [`config`] | the configuration: what may be written, and what is true afterwards |
 //! | [`cli`] | the commands |
@@ -69,6 +70,7 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod oci;
+pub mod retention;
 pub mod runtime;
 pub mod server;
 pub mod store;

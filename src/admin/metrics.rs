@@ -12,8 +12,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::cache::Cache;
+use crate::retention::{self, Room};
 use crate::runtime::process::{self, Usage};
-use crate::runtime::{Tasks, Timestamp};
+use crate::runtime::{Live, Tasks, Timestamp};
 use crate::store::disk::{DiskStore, Figures};
 
 /// How larder stands at this moment.
@@ -23,6 +24,10 @@ pub struct Gauges {
     pub cache: Arc<Cache>,
     /// What is kept.
     pub store: DiskStore,
+    /// What was used when, and how much there is.
+    pub usage: Arc<retention::Usage>,
+    /// How much is kept.
+    pub retention: Live<retention::Settings>,
     /// All tasks.
     pub tasks: Tasks,
     /// When the process began.
@@ -51,21 +56,34 @@ impl Gauges {
     }
 }
 
-impl Collector for Gauges {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        gauge(
-            &mut encoder,
-            "fills_running",
-            "Blobs that are being fetched",
-            Some(self.cache.blobs.fills() as u64),
-        )?;
+impl Gauges {
+    /// Writes how large the store is.
+    fn encode_store(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let Figures {
             space,
             floor_bytes,
             cache_records_bytes,
+            usage_records_bytes,
             hosted_records_bytes,
         } = self.store.figures();
+        let kept = self.usage.kept();
+        let usual = || space.map(|space| Room::usual(space.total));
         for (name, help, value) in [
+            (
+                "store_blobs",
+                "Blobs that are kept, once they were counted",
+                kept.map(|kept| kept.blobs),
+            ),
+            (
+                "store_blobs_bytes",
+                "Bytes that all blobs have together, once they were counted",
+                kept.map(|kept| kept.bytes),
+            ),
+            (
+                "store_max_bytes",
+                "Bytes that all blobs may have; beyond, those are removed that were used least lately",
+                self.retention.now().max_size.or_else(usual),
+            ),
             (
                 "store_free_bytes",
                 "Free space of the file system that has the cache folder",
@@ -78,26 +96,39 @@ impl Collector for Gauges {
             ),
             (
                 "store_min_free_bytes",
-                "Free space below which blobs are handed through and not kept",
+                "Free space below which room is made, and blobs that still do not fit are handed through and not kept",
                 Some(floor_bytes),
             ),
         ] {
-            gauge(&mut encoder, name, help, value)?;
+            gauge(encoder, name, help, value)?;
         }
         let files = [
             ("cache", cache_records_bytes),
+            ("usage", usage_records_bytes),
             ("hosted", hosted_records_bytes),
         ];
         let files = files
             .into_iter()
             .filter_map(|(file, bytes)| Some((file, bytes?)));
         gauges(
-            &mut encoder,
+            encoder,
             "store_records_bytes",
             "Size of the files of records",
             "file",
             files,
+        )
+    }
+}
+
+impl Collector for Gauges {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        gauge(
+            &mut encoder,
+            "fills_running",
+            "Blobs that are being fetched",
+            Some(self.cache.blobs.fills() as u64),
         )?;
+        self.encode_store(&mut encoder)?;
         let tasks = self.tasks.by_name().into_iter();
         gauges(
             &mut encoder,

@@ -1,10 +1,12 @@
 //! Puts the rooms together, and runs them until a signal says to stop.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
 
 use super::activation::Activated;
@@ -12,8 +14,9 @@ use super::failure::NotListening;
 use super::foundation::Foundation;
 use super::reloading::{Occasions, Reloader, Rooms, Source, watch};
 use crate::admin;
-use crate::admin::{Door, Gauges, Operations, Reloads, Socket, TcpDoor};
+use crate::admin::{Door, Operations, Reloads, Socket, TcpDoor};
 use crate::oci::UpstreamName;
+use crate::retention::{self, Evictor};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::runtime::{Live, Tasks, open_files};
 use crate::server::{self, BindError, Server};
@@ -56,6 +59,11 @@ impl Larder {
         let operations = Arc::new(foundation.operations().with_reloads(reloads));
         let socket = socket(&settings.store.socket(), operations.clone(), &tasks);
         let commands = commands(settings.admin, operations, &tasks).await?;
+        let retention = Live::new(settings.retention);
+        let eviction = eviction(&foundation, &retention, &tasks);
+        drop(tasks.spawn("eviction", eviction));
+        announce_quota(&foundation, &tasks);
+        let gauges = foundation.gauges(&retention, &tasks);
         let Foundation {
             cache,
             addressing,
@@ -63,17 +71,8 @@ impl Larder {
             instance,
             store,
             clock,
+            ..
         } = foundation;
-        let hub = UpstreamName::docker_hub();
-        if let Some(hub) = cache.upstreams().get(&hub) {
-            drop(tasks.spawn("quota", upstream::quota::announce(hub)));
-        }
-        let gauges = Gauges {
-            cache: cache.clone(),
-            store,
-            tasks: tasks.clone(),
-            began: clock.now(),
-        };
         let mut registry = measures.registry;
         gauges.register(&mut registry);
         let parts = server::Parts {
@@ -92,18 +91,13 @@ impl Larder {
             addressing,
             server: server.settings(),
             drain_timeout: drain_timeout.clone(),
+            store,
+            retention,
         };
         let reloader = Reloader::new(source, rooms, measures.reload, clock);
         let occasions = Occasions { signal, wishes };
         drop(tasks.spawn("reload", watch(reloader, occasions, tasks.clone())));
-        let door = match (metrics_socket, settings.metrics_listen) {
-            (Some(socket), _) => Some(Door::over(socket, registry, tasks.clone())?),
-            (None, Some(listen)) => {
-                let door = Door::bind(listen, registry, tasks.clone()).await;
-                Some(door.context(NotListening::Health(listen))?)
-            }
-            (None, None) => None,
-        };
+        let door = door(metrics_socket, settings.metrics_listen, registry, &tasks).await?;
         Ok(Self {
             server,
             door,
@@ -199,6 +193,56 @@ fn socket(path: &Path, operations: Arc<Operations>, tasks: &Tasks) -> Option<Soc
         );
     };
     bound.map_err(warn).ok()
+}
+
+/// Begins to listen for those who ask for health and metrics, where that is wanted.
+async fn door(
+    given: Option<TcpListener>,
+    listen: Option<SocketAddr>,
+    registry: Registry,
+    tasks: &Tasks,
+) -> anyhow::Result<Option<Door>> {
+    match (given, listen) {
+        (Some(socket), _) => Ok(Some(Door::over(socket, registry, tasks.clone())?)),
+        (None, Some(listen)) => {
+            let door = Door::bind(listen, registry, tasks.clone()).await;
+            Ok(Some(door.context(NotListening::Health(listen))?))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+/// Has it said in the log how many pulls Docker Hub allows, where it can be reached.
+fn announce_quota(foundation: &Foundation, tasks: &Tasks) {
+    let hub = foundation
+        .cache
+        .upstreams()
+        .get(&UpstreamName::docker_hub());
+    if let Some(hub) = hub {
+        drop(tasks.spawn("quota", upstream::quota::announce(hub)));
+    }
+}
+
+/// Makes room in a store whenever it is needed.
+fn eviction(
+    foundation: &Foundation,
+    settings: &Live<retention::Settings>,
+    tasks: &Tasks,
+) -> impl Future<Output = ()> + Send + use<> {
+    let store = foundation.store.clone();
+    let evictor = Evictor::new(retention::Parts {
+        blobs: store.blobs.clone(),
+        leases: store.blobs.leases().clone(),
+        usage: foundation.usage.clone(),
+        floor: store.floor().clone(),
+        settings: settings.clone(),
+        metrics: foundation.measures.retention.clone(),
+        tasks: tasks.clone(),
+    });
+    evictor.run(move || {
+        let store = store.clone();
+        async move { store.space().await }
+    })
 }
 
 /// Begins to listen for the operator's commands over TCP, where that is wanted.

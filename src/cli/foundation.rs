@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::measures::Measures;
 use crate::addressing::Addressing;
-use crate::admin::Operations;
+use crate::admin::{Gauges, Operations};
 use crate::cache::{Cache, Parts};
 use crate::config::Settings;
+use crate::retention::{self, TrackedBlobs, Usage};
 use crate::runtime::{Clock, InstanceId, Live, Tasks};
 use crate::store::disk::DiskStore;
 use crate::upstream::{self, Limits, Upstreams};
@@ -15,6 +16,7 @@ use crate::upstream::{self, Limits, Upstreams};
 #[derive(Debug)]
 pub(super) struct Foundation {
     pub(super) store: DiskStore,
+    pub(super) usage: Arc<Usage>,
     pub(super) cache: Arc<Cache>,
     pub(super) addressing: Live<Addressing>,
     /// What is counted.
@@ -42,8 +44,9 @@ impl Foundation {
             instance,
         };
         let upstreams = Upstreams::new(settings.upstreams.clone(), parts)?;
+        let usage = Arc::new(Usage::new(store.usage_records.clone(), clock.clone()));
         let parts = Parts {
-            blobs: store.blobs.clone(),
+            blobs: Arc::new(TrackedBlobs::new(store.blobs.clone(), usage.clone())),
             spools: store.spools.clone(),
             records: store.cache_records.clone(),
             upstreams,
@@ -53,6 +56,7 @@ impl Foundation {
         };
         Ok(Self {
             store,
+            usage,
             cache: Arc::new(Cache::new(parts, settings.cache.clone())),
             addressing: Live::new(Addressing::new(&settings.addressing)),
             measures,
@@ -65,5 +69,16 @@ impl Foundation {
     pub(super) fn operations(&self) -> Operations {
         let (cache, addressing) = (self.cache.clone(), self.addressing.clone());
         Operations::new(cache, addressing, self.clock.clone())
+    }
+    /// Returns the figures of how it stands.
+    pub(super) fn gauges(&self, retention: &Live<retention::Settings>, tasks: &Tasks) -> Gauges {
+        Gauges {
+            cache: self.cache.clone(),
+            store: self.store.clone(),
+            usage: self.usage.clone(),
+            retention: retention.clone(),
+            tasks: tasks.clone(),
+            began: self.clock.now(),
+        }
     }
 }

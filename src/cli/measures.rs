@@ -3,7 +3,7 @@
 use prometheus_client::registry::Registry;
 
 use super::reloading::ReloadMetrics;
-use crate::{cache, server, upstream};
+use crate::{cache, retention, server, upstream};
 
 /// What the rooms count, and where it is read.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(super) struct Measures {
     pub(super) upstream: upstream::Metrics,
     pub(super) cache: cache::Metrics,
     pub(super) server: server::metrics::Metrics,
+    pub(super) retention: retention::Metrics,
     pub(super) reload: ReloadMetrics,
 }
 
@@ -25,6 +26,7 @@ impl Measures {
             server: server::metrics::Metrics::register(own),
             cache: cache::Metrics::register(own),
             upstream: upstream::Metrics::register(own),
+            retention: retention::Metrics::register(own),
             reload: ReloadMetrics::register(own),
             registry,
         }
@@ -42,7 +44,7 @@ mod tests {
     use crate::cli::foundation::Foundation;
     use crate::cli::tests::{assert_shown, surroundings};
     use crate::config::{self, Flags};
-    use crate::runtime::Tasks;
+    use crate::runtime::{Live, Tasks};
 
     fn encoded(registry: &Registry) -> String {
         let mut text = String::new();
@@ -63,6 +65,7 @@ mod tests {
             upstream,
             cache,
             server,
+            retention: _,
             reload: _,
         } = foundation.measures;
         upstream.sample();
@@ -71,9 +74,12 @@ mod tests {
         let registered = format!("{registry:?}").matches("Descriptor {").count();
         let counted = encoded(&registry).matches("# TYPE ").count();
         assert_eq!(registered, counted, "a sample leaves something out");
+        foundation.usage.count().await.unwrap();
         let gauges = Gauges {
             cache: foundation.cache,
             store: foundation.store,
+            usage: foundation.usage,
+            retention: Live::new(loaded.settings.retention),
             tasks: tasks.clone(),
             began: foundation.clock.now(),
         };

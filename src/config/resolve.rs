@@ -19,7 +19,7 @@ use crate::addressing::UpstreamRule;
 use crate::oci::UpstreamName;
 use crate::server::{self, CatalogAudience};
 use crate::store::disk;
-use crate::{addressing, cache, upstream};
+use crate::{addressing, cache, retention, upstream};
 
 /// How long answers under way may take to be given after a signal to stop, unless something else is written: enough for
 /// a large blob over a slow line.
@@ -63,6 +63,9 @@ pub(super) fn resolve(
         admin: doors.admin.clone(),
         drain_timeout,
         server: server(written.server, doors),
+        retention: retention::Settings {
+            max_size: written.cache.max_size.as_ref().map(|size| size.value),
+        },
         store: store(written.cache, surroundings, faults),
         cache: cache::Settings {
             tags: tags::contract(written.tags, &upstreams),

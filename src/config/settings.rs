@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::store::disk;
-use crate::{addressing, admin, cache, server, upstream};
+use crate::{addressing, admin, cache, retention, server, upstream};
 
 /// The settings of one larder, a part for each room.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Settings {
     pub egress: upstream::Egress,
     /// Where content is kept.
     pub store: disk::Settings,
+    /// How much of it.
+    pub retention: retention::Settings,
     /// How long what is kept counts as current.
     pub cache: cache::Settings,
 }

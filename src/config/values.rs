@@ -64,6 +64,14 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads a number of bytes with its unit, at least one.
+pub(super) fn some_size(text: &str) -> Result<u64, String> {
+    match size(text)? {
+        0 => Err("would keep nothing: write how much may be kept, as in 200GiB".to_owned()),
+        size => Ok(size),
+    }
+}
+
 /// Reads a duration, `"always"` or `"immutable"`.
 pub(super) fn freshness(text: &str) -> Result<Freshness, String> {
     match text {
@@ -270,7 +278,10 @@ mod tests {
         }
         for text in ["", "10", "GiB", "-1GiB", "10GiBs", "10 %", "1e3GiB"] {
             assert!(size(text).is_err(), "{text:?}");
+            assert!(some_size(text).is_err(), "{text:?}");
         }
+        assert_eq!(some_size("1KiB"), Ok(1024));
+        assert!(some_size("0GiB").unwrap_err().contains("nothing"));
     }
 
     #[test]

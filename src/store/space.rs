@@ -2,6 +2,10 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Notify;
 
 use super::error::StoreError;
 
@@ -29,9 +33,17 @@ impl Space {
     }
 }
 
-/// How many bytes of a file system have to stay free whatever is fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpaceFloor(u64);
+/// How many bytes of a file system have to stay free whatever is fetched. Clones are the same floor.
+#[derive(Clone, Debug)]
+pub struct SpaceFloor(Arc<Floor>);
+
+#[derive(Debug)]
+struct Floor {
+    bytes: AtomicU64,
+    /// How many bytes more would have been needed for what was refused, since somebody asked.
+    lacking: AtomicU64,
+    refused: Notify,
+}
 
 impl SpaceFloor {
     /// What a machine needs to go on working, on file systems large enough for it.
@@ -39,35 +51,62 @@ impl SpaceFloor {
 
     /// Keeps this many bytes free.
     pub fn new(bytes: u64) -> Self {
-        Self(bytes)
+        Self(Arc::new(Floor {
+            bytes: AtomicU64::new(bytes),
+            lacking: AtomicU64::new(0),
+            refused: Notify::new(),
+        }))
     }
 
-    /// Returns what is kept free where nothing else is said: the larger of 5 % and 10 GiB, at most a quarter.
-    pub fn usual(total: u64) -> Self {
-        Self((total / 20).max(Self::USUAL).min(total / 4))
+    /// Returns how many bytes are kept free of so many where nothing else is said: the larger of 5 % and 10 GiB, at most a
+    /// quarter.
+    pub fn usual(total: u64) -> u64 {
+        (total / 20).max(Self::USUAL).min(total / 4)
     }
 
     /// Returns how many bytes are kept free.
-    pub fn bytes(self) -> u64 {
-        self.0
+    pub fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Keeps another number of bytes free from now on.
+    pub fn set(&self, bytes: u64) {
+        self.0.bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits until something is refused, and returns how many bytes more would have had to be free for the largest of what
+    /// was refused since this was called last. For one who waits.
+    pub async fn lacking(&self) -> u64 {
+        loop {
+            let lacking = self.0.lacking.swap(0, Ordering::Relaxed);
+            if lacking > 0 {
+                return lacking;
+            }
+            self.0.refused.notified().await;
+        }
     }
 
     /// Agrees to so many more bytes on the file system that has this path. Blocking.
     ///
     /// # Errors
     /// [`StoreError::NoSpace`] when less than the floor would be left.
-    pub(super) fn admit(self, path: &Path, needed: u64) -> Result<(), StoreError> {
+    pub(super) fn admit(&self, path: &Path, needed: u64) -> Result<(), StoreError> {
         let free = Space::of(path)?.free;
-        if needed == 0 || free.saturating_sub(needed) >= self.0.max(1) {
-            Ok(())
-        } else {
-            Err(self.no_space(needed, free))
+        let floor = self.bytes().max(1);
+        if needed == 0 || free.saturating_sub(needed) >= floor {
+            return Ok(());
         }
+        let wanted = needed.saturating_add(floor);
+        self.0
+            .lacking
+            .fetch_max(wanted.saturating_sub(free), Ordering::Relaxed);
+        self.0.refused.notify_one();
+        Err(self.no_space(needed, free))
     }
 
     /// Describes a write that failed: a full file system is told from other failures.
     pub(super) fn describe(
-        self,
+        &self,
         action: &'static str,
         path: &Path,
         needed: u64,
@@ -81,11 +120,11 @@ impl SpaceFloor {
         }
     }
 
-    fn no_space(self, needed: u64, free: u64) -> StoreError {
+    fn no_space(&self, needed: u64, free: u64) -> StoreError {
         StoreError::NoSpace {
             needed_bytes: needed,
             free_bytes: free,
-            floor_bytes: self.0,
+            floor_bytes: self.bytes(),
         }
     }
 }
@@ -112,7 +151,7 @@ mod tests {
             (100 * GIB, 10 * GIB),
             (1000 * GIB, 50 * GIB),
         ] {
-            assert_eq!(SpaceFloor::usual(total).bytes(), floor, "{total}");
+            assert_eq!(SpaceFloor::usual(total), floor, "{total}");
         }
     }
 
@@ -128,6 +167,25 @@ mod tests {
         };
         assert_eq!(floor_bytes, free * 2);
         floor.admit(folder.path(), 0).unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_makes_room_hears_how_much_is_lacking() {
+        let folder = tempfile::tempdir().unwrap();
+        let free = Space::of(folder.path()).unwrap().free;
+        let floor = SpaceFloor::new(0);
+        floor.admit(folder.path(), free * 2).unwrap_err();
+        floor.admit(folder.path(), free * 3).unwrap_err();
+        let lacking = floor.lacking().await;
+        assert!(lacking > free && lacking < free * 3, "{lacking} of {free}");
+        let waiting = floor.clone();
+        let later = async {
+            tokio::task::yield_now().await;
+            floor.set(free * 2);
+            floor.admit(folder.path(), 1).unwrap_err();
+        };
+        let (lacking, ()) = tokio::join!(waiting.lacking(), later);
+        assert!(lacking > free / 2, "{lacking} of {free}");
     }
 
     #[test]

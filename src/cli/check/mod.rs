@@ -117,12 +117,14 @@ fn commands(settings: &Settings) -> Option<String> {
 
 fn cache(settings: &Settings) -> String {
     let path = settings.store.path.display();
+    let size = |bytes: u64| ByteSize::b(bytes).display().iec();
+    let kept = match settings.retention.max_size {
+        Some(bytes) => format!("up to {}", size(bytes)),
+        None => "up to 80 % of the file system".to_owned(),
+    };
     match settings.store.min_free {
-        Some(bytes) => format!(
-            "{path}, leaving {} free",
-            ByteSize::b(bytes).display().iec()
-        ),
-        None => format!("{path}, leaving the usual reserve free"),
+        Some(bytes) => format!("{path}, {kept}, leaving {} free", size(bytes)),
+        None => format!("{path}, {kept}, leaving the usual reserve free"),
     }
 }
 

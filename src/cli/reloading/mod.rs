@@ -16,9 +16,9 @@ use crate::admin::error::ErrorCode;
 use crate::cache::Cache;
 use crate::config::{self, Flags, Loaded, Reloaded, Surroundings};
 use crate::runtime::{Clock, Live};
-use crate::server;
+use crate::store::DiskStore;
 use crate::telemetry::with_causes;
-use crate::upstream::SetupError;
+use crate::{retention, server};
 
 pub(super) use metrics::ReloadMetrics;
 pub(super) use watch::{Occasions, watch};
@@ -38,6 +38,8 @@ pub(super) struct Rooms {
     pub(super) addressing: Live<Addressing>,
     pub(super) server: Live<server::Settings>,
     pub(super) drain_timeout: Live<Duration>,
+    pub(super) store: DiskStore,
+    pub(super) retention: Live<retention::Settings>,
 }
 
 /// Reads the configuration again.
@@ -98,7 +100,7 @@ impl Reloader {
         })?;
         let reloaded = Reloaded::compare(loaded, new);
         let applied = self.apply(&reloaded);
-        applied.map_err(|error| self.refused(std::iter::once(with_causes(&error).to_string())))?;
+        applied.map_err(|error| self.refused(std::iter::once(with_causes(&*error).to_string())))?;
         self.metrics.succeeded(self.clock.now());
         say(&reloaded);
         let Reloaded {
@@ -117,15 +119,20 @@ impl Reloader {
     }
 
     /// Has the rooms go by it. What can fail comes first; what is new can be reached before names lead there.
-    fn apply(&self, reloaded: &Reloaded) -> Result<(), SetupError> {
+    fn apply(&self, reloaded: &Reloaded) -> anyhow::Result<()> {
         let Rooms {
             cache,
             addressing,
             server,
             drain_timeout,
+            store,
+            retention,
         } = &self.rooms;
         let settings = &reloaded.loaded.settings;
+        let floor = settings.store.floor()?;
         cache.upstreams().reconfigure(settings.upstreams.clone())?;
+        store.floor().set(floor);
+        retention.replace(settings.retention);
         cache.apply(settings.cache.clone());
         addressing.replace(Addressing::new(&settings.addressing));
         server.replace(settings.server.clone());

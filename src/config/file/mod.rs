@@ -196,6 +196,9 @@ pub(in crate::config) struct CacheKeys {
     /// How much of the file system stays free, as a number with its unit (`"10GiB"`, `"500MB"`). Default: the larger
     /// of 5 % and 10 GiB, at most a quarter of the file system.
     pub(in crate::config) min_free: Option<Located<u64>>,
+    /// How many bytes all blobs may have together, as a number with its unit; what was used least lately goes when there
+    /// are more. Default: 80 % of the file system.
+    pub(in crate::config) max_size: Option<Located<u64>>,
 }
 
 impl CacheKeys {
@@ -203,6 +206,7 @@ impl CacheKeys {
         Self {
             path: section.path("path"),
             min_free: section.text("min_free", values::size),
+            max_size: section.text("max_size", values::some_size),
         }
     }
 
@@ -210,6 +214,7 @@ impl CacheKeys {
         Self {
             path: self.path.or(weaker.path),
             min_free: self.min_free.or(weaker.min_free),
+            max_size: self.max_size.or(weaker.max_size),
         }
     }
 }

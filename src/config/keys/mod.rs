@@ -257,6 +257,13 @@ const CACHE: &[Key] = &[
         Otherwise("the larger of 5 % and 10 GiB, at most a quarter of the file system"),
         "How much of the file system stays free, as a number with its unit.",
     ),
+    Key::new(
+        "max_size",
+        Text("200GiB"),
+        Otherwise("80 % of the file system"),
+        "How many bytes all blobs may have together, as a number with its unit. When there are more, or less than min_free is \
+         free, blobs go that were used least lately.",
+    ),
 ];
 
 const SHARED_LOGINS: &[Key] = &[

@@ -23,7 +23,7 @@ use crate::cache::freshness::{self, Freshness, Keys, StaleLimit, TagRule, Upstre
 use crate::oci::UpstreamPattern;
 use crate::store::disk;
 use crate::upstream::{Egress, EndpointUrl};
-use crate::{addressing, cache, server, upstream};
+use crate::{addressing, cache, retention, server, upstream};
 
 /// Makes the surroundings of a user with a home folder, who is in a folder of which nothing is known.
 fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
@@ -108,7 +108,7 @@ fn mistakes_of_keys() {
             "[server]\nlisen = \"0.0.0.0:5000\"\n",
             "listen = \"0.0.0.0:5000\"\n",
             "[cahce]\npath = \"/a\"\n",
-            "[cache]\nmax_size = \"200GiB\"\n",
+            "[cache]\nmax_sise = \"200GiB\"\n",
             "[cache]\ncert_file = \"/a\"\n",
             "[[upstream]]\nname = \"r.example\"\npassword_file = \"/a\"\nca_file = \"/b\"\nmatch = \"a/**\"\n",
             "server = \"0.0.0.0:5000\"\n",
@@ -126,7 +126,7 @@ fn mistakes_of_values() {
         &[
             "[server]\nlisten = \"localhost:5000\"\nmetrics_listen = 5001\npublic_registries = \"yes\"\n",
             "[server]\ndefault_upstream = \"https://docker.io\"\n",
-            "[cache]\npath = 1\nmin_free = \"10\"\n[tags]\nfreshness = \"10\"\n",
+            "[cache]\npath = 1\nmin_free = \"10\"\nmax_size = \"0GiB\"\n[tags]\nfreshness = \"10\"\n",
             "[cache]\nmin_free = 10737418240\n[tags]\nfreshness = 600\n",
             "[tags]\nfreshness = \"0s\"\n",
             "[server]\ndrain_timeout = 600\n",
@@ -237,6 +237,7 @@ drain_timeout = "30s"
 [cache]
 path = "kept"
 min_free = "1GiB"
+max_size = "7GiB"
 [tags]
 freshness = "always"
 [[upstream]]
@@ -355,6 +356,9 @@ fn every_key_arrives() {
         store: disk::Settings {
             path: PathBuf::from("/nowhere/kept"),
             min_free: Some(1 << 30),
+        },
+        retention: retention::Settings {
+            max_size: Some(7 << 30),
         },
         cache: cache::Settings {
             tags: freshness::Settings {

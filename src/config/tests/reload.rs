@@ -7,7 +7,7 @@ fn change(before: &str, after: &str) -> (Loaded, Reloaded) {
     let folder = TempDir::new().unwrap();
     let mut surroundings = surroundings(&[]);
     surroundings.working_folder = folder.path().to_owned();
-    let mut load = |text: &str| {
+    let load = |text: &str| {
         fs::write(folder.path().join("larder.toml"), text).unwrap();
         load(&Flags::default(), &surroundings).unwrap_or_else(|faults| panic!("{faults}"))
     };

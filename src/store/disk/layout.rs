@@ -27,10 +27,11 @@ pub(super) struct Layout {
 }
 
 /// What stands before and after the version of each name, and the version that is known.
-const VERSIONED: [(&str, u32, &str); 5] = [
+const VERSIONED: [(&str, u32, &str); 6] = [
     ("blobs-v", 1, ""),
     ("staging-v", 1, ""),
     ("cache-v", 1, ".redb"),
+    ("usage-v", 1, ".redb"),
     ("hosted-v", 1, ".redb"),
     ("hosted-v", 1, ".snapshot"),
 ];
@@ -88,6 +89,10 @@ impl Layout {
 
     pub(super) fn cache_records(&self) -> PathBuf {
         self.root.join("cache-v1.redb")
+    }
+
+    pub(super) fn usage_records(&self) -> PathBuf {
+        self.root.join("usage-v1.redb")
     }
 
     pub(super) fn hosted_records(&self) -> PathBuf {

@@ -39,6 +39,17 @@ impl Settings {
         Layout::new(&self.path).socket()
     }
 
+    /// Returns how many bytes have to stay free.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] when the file system does not say how large it is.
+    pub fn floor(&self) -> Result<u64, StoreError> {
+        match self.min_free {
+            Some(bytes) => Ok(bytes),
+            None => Ok(SpaceFloor::usual(Space::of(&self.path)?.total)),
+        }
+    }
+
     /// Returns whether a larder ever had the folder.
     pub fn is_used(&self) -> bool {
         Layout::new(&self.path).lock().exists()
@@ -63,6 +74,8 @@ pub struct DiskStore {
     pub spools: SpoolArea,
     /// Records that can be fetched again: they may be gone at the next start.
     pub cache_records: Arc<DiskRecords>,
+    /// Records of what was used when: they may be gone as well.
+    pub usage_records: Arc<DiskRecords>,
     /// Records that cannot: what was committed as durable stays.
     pub hosted_records: Arc<DiskRecords>,
     layout: Layout,
@@ -79,6 +92,8 @@ pub struct Figures {
     pub floor_bytes: u64,
     /// The file of records that can be fetched again, in bytes.
     pub cache_records_bytes: Option<u64>,
+    /// The file of records of what was used when, in bytes.
+    pub usage_records_bytes: Option<u64>,
     /// The file of records that cannot, in bytes.
     pub hosted_records_bytes: Option<u64>,
 }
@@ -145,13 +160,14 @@ impl DiskStore {
             space: Space::of(self.layout.root()).ok(),
             floor_bytes: self.floor.bytes(),
             cache_records_bytes: size(self.layout.cache_records()),
+            usage_records_bytes: size(self.layout.usage_records()),
             hosted_records_bytes: size(self.layout.hosted_records()),
         }
     }
 
     /// Returns how much has to stay free.
-    pub fn floor(&self) -> SpaceFloor {
-        self.floor
+    pub fn floor(&self) -> &SpaceFloor {
+        &self.floor
     }
 
     fn open_folder(settings: &Settings, tasks: Tasks, clock: Clock) -> Result<Self, StoreError> {
@@ -167,13 +183,14 @@ impl DiskStore {
             probe::write_in(&folder)
                 .map_err(|error| StoreError::io("write in the folder", &folder, error))?;
         }
-        let floor = match settings.min_free {
-            Some(bytes) => SpaceFloor::new(bytes),
-            None => SpaceFloor::usual(Space::of(layout.root())?.total),
+        let floor = SpaceFloor::new(settings.floor()?);
+        let spools = SpoolArea::open(&layout.staging(), floor.clone(), tasks.clone(), clock)?;
+        let open_cache = |path| -> Result<_, StoreError> {
+            let records = DiskRecords::open_cache(path, tasks.clone(), Arc::clone(&lock))?;
+            Ok(Arc::new(records))
         };
-        let spools = SpoolArea::open(&layout.staging(), floor, tasks.clone(), clock)?;
-        let cache_records = DiskRecords::open_cache(&layout, tasks.clone(), Arc::clone(&lock))?;
-        let cache_records = Arc::new(cache_records);
+        let cache_records = open_cache(layout.cache_records())?;
+        let usage_records = open_cache(layout.usage_records())?;
         let hosted_records = DiskRecords::open_hosted(&layout, tasks.clone(), Arc::clone(&lock))?;
         let records = Arc::clone(&cache_records);
         let blobs = DiskBlobs::new(layout.clone(), tasks.clone(), records, lock);
@@ -181,6 +198,7 @@ impl DiskStore {
             blobs: Arc::new(blobs),
             spools,
             cache_records,
+            usage_records,
             hosted_records: Arc::new(hosted_records),
             layout,
             floor,

@@ -136,8 +136,8 @@ async fn the_floor_is_the_one_that_was_set_or_the_usual_one() {
         let store = DiskStore::open(&settings, Tasks::new(), Clock::system());
         let store = store.await.unwrap();
         let total = store.space().await.unwrap().total;
-        let expected = min_free.map_or(SpaceFloor::usual(total), SpaceFloor::new);
-        assert_eq!(store.floor(), expected);
+        let expected = min_free.unwrap_or(SpaceFloor::usual(total));
+        assert_eq!(store.floor().bytes(), expected);
     }
 }
 

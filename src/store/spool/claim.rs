@@ -115,8 +115,8 @@ impl Claim {
         &self.area.folder
     }
 
-    pub(super) fn floor(&self) -> SpaceFloor {
-        self.area.floor
+    pub(super) fn floor(&self) -> &SpaceFloor {
+        &self.area.floor
     }
 
     pub(super) fn tasks(&self) -> &Tasks {

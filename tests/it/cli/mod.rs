@@ -13,6 +13,7 @@ use crate::support::{FakeRegistry, within};
 
 mod admin;
 mod doors;
+mod eviction;
 mod exits;
 mod history;
 mod inspect;

@@ -12,6 +12,7 @@ mod snapshot;
 mod table;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -73,14 +74,14 @@ struct Waiting {
 }
 
 impl DiskRecords {
-    /// Opens the records that can be fetched again. A file that is damaged is put aside. Blocking.
+    /// Opens records that may be lost. A file that is damaged is put aside. Blocking.
     pub(super) fn open_cache(
-        layout: &Layout,
+        path: PathBuf,
         tasks: Tasks,
         lock: Arc<FolderLock>,
     ) -> Result<Self, StoreError> {
         let opener = Box::new(file::open_file);
-        let file = RecordFile::open(layout.cache_records(), opener, Loss::Bearable)?;
+        let file = RecordFile::open(path, opener, Loss::Bearable)?;
         Ok(Self::new(file, tasks, lock))
     }
 

@@ -216,7 +216,7 @@ async fn a_cache_that_is_damaged_while_it_is_in_use_is_begun_anew() {
 }
 
 fn open_cache(layout: &Layout) -> Result<DiskRecords, StoreError> {
-    DiskRecords::open_cache(layout, Tasks::new(), lock(layout)?)
+    DiskRecords::open_cache(layout.cache_records(), Tasks::new(), lock(layout)?)
 }
 
 fn open_hosted(layout: &Layout) -> Result<DiskRecords, StoreError> {
