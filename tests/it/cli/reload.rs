@@ -128,7 +128,7 @@ async fn what_is_under_way_goes_on_though_its_registry_is_asked_elsewhere_now() 
     let told = larder.operate(&["reload"]).await.answer();
     assert!(told.ends_with("; changed: upstream up.test\n"), "{told}");
     running.pull("app", "1").await;
-    assert!(second.requests().len() > 0);
+    assert!(!second.requests().is_empty());
     gate.open();
     assert_eq!(reply.body().await, content);
     running.stop().await;
