@@ -13,13 +13,15 @@ mod replay;
 mod step;
 mod tokens;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use larder::oci::Digest;
 use serde_json::Value;
 
 use crate::support::fake::Builder;
 use crate::support::{
-    FakeRegistry, Fault, Image, Index, Kind, PushedImage, PushedIndex, TestProxy, noise,
+    FakeRegistry, Fault, Image, Index, Kind, PushedImage, PushedIndex, TestProxy, noise, within,
 };
 use replay::replay;
 use step::{Step, Trace};
@@ -106,7 +108,9 @@ impl Stage {
         let index = Index::of(images).push_as(&repository, "3.20");
         let proxy = TestProxy::builder()
             .upstream("docker.io", &registry)
-            .alias("hub");
+            .alias("hub")
+            // A gate is closed for as long as the test needs: that is no break.
+            .limits(|limits| limits.body_idle = Duration::from_mins(1));
         Self {
             proxy: proxy.start().await,
             registry,
@@ -139,7 +143,7 @@ impl Stage {
             gate.open();
         };
         let (first, second) = (replay(&self.proxy, trace), replay(&self.proxy, trace));
-        tokio::join!(first, second, joined);
+        tokio::join!(first, second, within("a second client", joined));
         self.asked(expected);
     }
 
