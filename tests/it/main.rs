@@ -19,3 +19,4 @@ mod quirks;
 mod real;
 mod server;
 mod support;
+mod traces;
