@@ -30,7 +30,7 @@ struct Hosts {
     /// What is said of the server.
     #[serde(flatten)]
     about_server: Option<Host>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// Who is asked before. containerd 1 takes a file without this table for broken, and goes to the registry itself.
     host: BTreeMap<String, Host>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::support::containerd::{Containerd, Hosts};
 use super::support::image::ARCHITECTURES;
 use super::support::larder::UPSTREAM;
 use super::support::{Image, Larder, Platforms, Podman, REPOSITORY, Skopeo};
@@ -35,6 +36,49 @@ fn podman_pulls_through_larder_in_both_modes() {
         let known_by = BTreeSet::from([image.index(), image.manifests()[0]]);
         assert_eq!(pulled, known_by, "{mode}");
     }
+}
+
+#[test]
+#[ignore = "needs buildah, docker-registry and skopeo (.ci/run installs them)"]
+fn buildah_pulls_through_larder_in_both_modes() {
+    let image = Image::small();
+    let registry = image.registry();
+    let larder = Larder::before(registry.port(), "10m");
+    let pull = |mode| {
+        let buildah = Podman::buildah();
+        buildah.use_registries(&larder.registries_conf(mode));
+        let tag = format!("docker://{UPSTREAM}/{REPOSITORY}:1");
+        buildah.pull_content(ARCHITECTURES[0], &tag, None).unwrap()
+    };
+    assert_eq!(pull("strict"), pull("fallback"));
+}
+
+#[test]
+#[ignore = "needs root, containerd, docker-registry and skopeo (.ci/run installs them)"]
+fn containerd_goes_around_larder_only_in_fallback() {
+    let image = Image::small();
+    let registry = image.registry();
+    let home = tempfile::tempdir().unwrap();
+    // Here the name of the upstream is its address.
+    let mut larder = Larder::of_user(registry.port(), home.path());
+    let pull = |larder: &Larder, mode| {
+        let containerd = Containerd::start();
+        let address = (larder.port(), None);
+        larder.configure_client("containerd-1", mode, address, containerd.folder());
+        let name = format!("127.0.0.1:{}/{REPOSITORY}:1", registry.port());
+        containerd.pull(Hosts::Configured, &name)
+    };
+    let pulled = ["strict", "fallback"].map(|mode| pull(&larder, mode).unwrap());
+    assert_eq!(pulled[0], pulled[1]);
+    // Both came through larder, so that nothing was asked for twice.
+    let asked = registry.requests().len();
+    assert_eq!(asked, image.requests().len() + 1);
+
+    larder.stop();
+    pull(&larder, "strict").unwrap_err();
+    assert_eq!(registry.requests().len(), asked);
+    assert_eq!(pull(&larder, "fallback").unwrap(), pulled[0]);
+    assert!(registry.requests().len() > asked);
 }
 
 #[test]

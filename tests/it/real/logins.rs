@@ -53,7 +53,10 @@ fn refused_for_a_wrong_password(larder: &Larder) {
 
 /// Fails when a registry let anybody in but the user.
 fn assert_only_user(registry: &Registry) {
-    assert_eq!(registry.users(), BTreeSet::from([USER.to_owned()]));
+    assert_eq!(
+        registry.users(REPOSITORY),
+        BTreeSet::from([USER.to_owned()])
+    );
 }
 
 /// Fails when a text lacks one of these.
@@ -102,7 +105,7 @@ fn a_private_image_is_refused_without_a_login() {
             &["or needs a login: none is configured", "credentials"],
         );
     }
-    assert_eq!(registry.users(), BTreeSet::new());
+    assert_eq!(registry.users(REPOSITORY), BTreeSet::new());
     assert_eq!(registry.wrong_passwords(), 0);
 }
 
@@ -128,7 +131,7 @@ fn a_wrong_password_is_told_and_then_left_alone() {
     // Each command begins anew.
     let shown = registry.wrong_passwords() - shown;
     assert!((2..=2 * SHOWN).contains(&shown), "{shown}");
-    assert_eq!(registry.users(), BTreeSet::new());
+    assert_eq!(registry.users(REPOSITORY), BTreeSet::new());
 }
 
 #[test]
@@ -219,7 +222,7 @@ fn a_token_service_of_another_address_does_not_get_the_login() {
     }
     let visitors: BTreeSet<Visitor> = service.visitors().into_iter().collect();
     assert_eq!(visitors, BTreeSet::from([Visitor::Nobody]));
-    assert_eq!(registry.users(), BTreeSet::new());
+    assert_eq!(registry.users(REPOSITORY), BTreeSet::new());
 }
 
 #[test]
@@ -237,5 +240,5 @@ fn a_token_service_refuses_a_wrong_password_and_is_then_left_alone() {
     assert!((1..=SHOWN).contains(&strangers), "{strangers}");
     let talk = larder.failure(6, &["inspect", &tagged("1")]);
     assert_told(&talk, &["incorrect username or password"]);
-    assert_eq!(registry.users(), BTreeSet::new());
+    assert_eq!(registry.users(REPOSITORY), BTreeSet::new());
 }

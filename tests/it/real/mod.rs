@@ -13,6 +13,7 @@ mod client_config;
 mod coalescing;
 mod healing;
 mod logins;
+mod matrix;
 mod outages;
 mod parts;
 mod pulls;

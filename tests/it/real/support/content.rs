@@ -31,6 +31,17 @@ impl Content {
         Self(files)
     }
 
+    /// Returns digests that were found by other means, each under the name that it goes by.
+    pub(crate) fn of(digests: BTreeMap<String, Digest>) -> Self {
+        Self(digests)
+    }
+
+    /// Adds a digest under a name of its own.
+    pub(crate) fn with(mut self, name: &str, digest: Digest) -> Self {
+        self.0.insert(name.to_owned(), digest);
+        self
+    }
+
     /// Returns the digest of the manifest or index that was asked for.
     pub(crate) fn manifest(&self) -> Digest {
         self.0["manifest.json"]

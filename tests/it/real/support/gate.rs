@@ -1,5 +1,6 @@
 //! A relay in front of a registry that lets a certain number of bytes through and holds back the rest until it is
-//! opened: whatever has to happen in the middle of a transfer happens while it is closed.
+//! opened: whatever has to happen in the middle of a transfer happens while it is closed. Or it is open, and says that
+//! whoever comes through it is on another machine.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 /// How long a test waits at a gate before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a connection begins that is relayed for somebody on another machine (PROXY protocol, version 1).
+const FROM_ELSEWHERE: &[u8] = b"PROXY TCP4 198.51.100.7 127.0.0.1 40000 5000\r\n";
 
 /// A relay to a port of the loopback interface.
 #[derive(Debug)]
@@ -44,13 +48,20 @@ enum Stage {
 impl Gate {
     /// Puts a gate before a server; `bytes` of its answers pass, over all connections, until it is opened.
     pub(crate) fn before(server: u16, bytes: usize) -> Self {
+        Self::relay(server, Stage::Letting(bytes), &[])
+    }
+
+    /// Puts an open gate before a server that reads the PROXY protocol: who comes through it is on another machine.
+    pub(crate) fn from_elsewhere(server: u16) -> Self {
+        Self::relay(server, Stage::Open, FROM_ELSEWHERE)
+    }
+
+    /// Relays to a server, which reads this first.
+    fn relay(server: u16, stage: Stage, greeting: &'static [u8]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                stage: Stage::Letting(bytes),
-                waiting: 0,
-            }),
+            state: Mutex::new(State { stage, waiting: 0 }),
             changed: Condvar::new(),
         });
         let for_connections = Arc::clone(&shared);
@@ -60,7 +71,9 @@ impl Gate {
                     break;
                 }
                 // A server that is stopped: the client's connection ends as well.
-                if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
+                if let Ok(mut server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server))
+                    && server.write_all(greeting).is_ok()
+                {
                     relay(client, server, &for_connections);
                 }
             }

@@ -23,6 +23,15 @@ pub(crate) const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 /// The packages whose files make the large layer: together well over 24 MiB when compressed.
 const PACKAGES: [&str; 3] = ["docker-registry", "skopeo", "containernetworking-plugins"];
 
+/// How much is in an image.
+#[derive(Clone, Copy, Debug)]
+enum Size {
+    /// Programs, settings and packages.
+    Large,
+    /// Programs and settings.
+    Small,
+}
+
 /// A published image.
 #[derive(Debug)]
 pub(crate) struct Image {
@@ -38,23 +47,40 @@ impl Image {
     /// Returns the image, which is made once for all tests that run at a time.
     pub(crate) fn published() -> Arc<Self> {
         static SHARED: Mutex<Weak<Image>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::shared(&SHARED, Size::Large)
+    }
+
+    /// Returns the same without the layer of packages, likewise: for clients that pull again and again.
+    pub(crate) fn small() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Image>> = Mutex::new(Weak::new());
+        Self::shared(&SHARED, Size::Small)
+    }
+
+    fn shared(shared: &Mutex<Weak<Self>>, size: Size) -> Arc<Self> {
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let image = Arc::new(Self::publish());
+            let image = Arc::new(Self::publish(size));
             *shared = Arc::downgrade(&image);
             image
         })
     }
 
     /// Makes the image and pushes it in both forms.
-    fn publish() -> Self {
+    fn publish(size: Size) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path());
         let programs = layout.layer("programs", &programs(folder.path()));
-        let large = layout.layer("packages", &packages(folder.path()));
+        let packages = match size {
+            Size::Large => Some(layout.layer("packages", &packages(folder.path()))),
+            Size::Small => None,
+        };
         let manifests = ARCHITECTURES.map(|architecture| {
             let settings = layout.layer(architecture, &settings(folder.path(), architecture));
-            layout.manifest(architecture, &[&programs, &settings, &large])
+            let layers: Vec<&Layer> = [&programs, &settings]
+                .into_iter()
+                .chain(&packages)
+                .collect();
+            layout.manifest(architecture, &layers)
         });
         let index = layout.index(&manifests);
 
@@ -80,7 +106,7 @@ impl Image {
                 .filter(|blob| *blob != index && !manifests.contains(blob))
                 .collect(),
             manifests,
-            large_layer: digest_of(&large.descriptor),
+            large_layer: digest_of(&packages.as_ref().unwrap_or(&programs).descriptor),
             pulled,
             folder,
         }
@@ -129,12 +155,17 @@ impl Image {
 
     /// Returns the requests that this pull needs when nothing is asked for twice, in alphabetical order.
     pub(crate) fn requests(&self) -> Vec<String> {
+        self.requests_after(&[format!("GET /v2/{REPOSITORY}/manifests/1")])
+    }
+
+    /// Returns the requests that a pull for all platforms needs which finds the index by these, in alphabetical order.
+    pub(crate) fn requests_after(&self, index: &[String]) -> Vec<String> {
         let manifests = self.manifests.iter().map(|it| format!("manifests/{it}"));
         let blobs = self.blobs.iter().map(|it| format!("blobs/{it}"));
         let mut requests: Vec<String> = manifests
             .chain(blobs)
-            .chain(["manifests/1".to_owned()])
             .map(|path| format!("GET /v2/{REPOSITORY}/{path}"))
+            .chain(index.iter().cloned())
             .collect();
         requests.sort();
         requests

@@ -8,6 +8,7 @@ use larder::oci::Digest;
 use tempfile::TempDir;
 
 use super::process::{Server, ask, free_port};
+use crate::support::Authority;
 
 /// The name by which larder knows the registry behind it; it is the default upstream as well.
 pub(crate) const UPSTREAM: &str = "up.test";
@@ -15,55 +16,158 @@ pub(crate) const UPSTREAM: &str = "up.test";
 /// A larder with one upstream. It can be stopped, killed and started again, with the same cache and port.
 #[derive(Debug)]
 pub(crate) struct Larder {
+    /// It ends before its folder goes.
+    server: Option<Server>,
     folder: TempDir,
     /// What it calls the registry behind it.
     upstream: String,
+    upstream_port: u16,
     /// Whose it is: the folder with this user's files.
     home: Option<PathBuf>,
     port: u16,
     /// Where it tells how it is.
     metrics_port: u16,
-    server: Option<Server>,
+}
+
+/// What a larder is told.
+#[derive(Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// What it calls the registry behind it.
+    pub(crate) name: &'a str,
+    /// How long tags are fresh.
+    pub(crate) freshness: &'a str,
+    /// More keys of its `[[upstream]]`.
+    pub(crate) keys: &'a str,
+    /// Files beside its configuration, which the keys can name.
+    pub(crate) files: &'a [(&'a str, &'a str)],
+    /// Who vouches for it where it speaks TLS.
+    pub(crate) authority: Option<&'a Authority>,
+    /// From where its clients come.
+    pub(crate) clients: Clients,
+}
+
+/// From where clients come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Clients {
+    /// From this machine.
+    Here,
+    /// From another one: through [`super::Gate::from_elsewhere`].
+    Elsewhere,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        Self {
+            name: UPSTREAM,
+            freshness: "10m",
+            keys: "",
+            files: &[],
+            authority: None,
+            clients: Clients::Here,
+        }
+    }
+}
+
+impl Setup<'_> {
+    /// Returns the keys of `[server]` for it.
+    fn server(&self) -> String {
+        let proxy = match self.clients {
+            Clients::Here => "",
+            Clients::Elsewhere => "trusted_proxies = ['127.0.0.1']\nproxy_protocol = true\n",
+        };
+        let tls = self.authority.map(|authority| {
+            authority.write(&authority.vouch());
+            let [certificate, key] = ["cert.pem", "key.pem"].map(|name| authority.path(name));
+            format!(
+                "tls = {{ cert_file = '{}', key_file = '{}' }}\n",
+                certificate.display(),
+                key.display()
+            )
+        });
+        proxy.to_owned() + &tls.unwrap_or_default()
+    }
 }
 
 impl Larder {
     /// Starts a larder with an empty cache before the registry on this port of the loopback interface.
     pub(crate) fn before(upstream: u16, freshness: &str) -> Self {
-        let mut larder = Self::prepared(UPSTREAM, upstream, freshness, "");
-        larder.start();
-        larder
+        let setup = Setup {
+            freshness,
+            ..Setup::default()
+        };
+        Self::set_up(upstream, &setup)
     }
 
     /// Starts one that also has these keys in its `[[upstream]]`, and these files beside its configuration, which the
     /// keys can name.
     pub(crate) fn with_keys(upstream: u16, keys: &str, files: &[(&str, &str)]) -> Self {
-        let mut larder = Self::prepared(UPSTREAM, upstream, "10m", keys);
-        for (name, text) in files {
-            fs::write(larder.folder.path().join(name), text).unwrap();
-        }
-        larder.start();
-        larder
+        let setup = Setup {
+            keys,
+            files,
+            ..Setup::default()
+        };
+        Self::set_up(upstream, &setup)
     }
 
     /// Starts one for a user whose home folder this is, who knows the registry by its address, or as `up`.
     pub(crate) fn of_user(upstream: u16, home: &Path) -> Self {
-        let address = format!("127.0.0.1:{upstream}");
-        let mut larder = Self::prepared(&address, upstream, "10m", "aliases = ['up']");
+        let setup = Setup {
+            name: &format!("127.0.0.1:{upstream}"),
+            keys: "aliases = ['up']",
+            ..Setup::default()
+        };
+        let mut larder = Self::prepared(upstream);
         larder.home = Some(home.to_owned());
+        larder.configure(&setup);
         larder.start();
         larder
     }
 
-    /// Writes the configuration of one that calls the registry on this port by this name.
-    fn prepared(name: &str, upstream: u16, freshness: &str, keys: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let [port, metrics_port] = [free_port(), free_port()];
+    /// Starts one with an empty cache that is told all this.
+    pub(crate) fn set_up(upstream: u16, setup: &Setup<'_>) -> Self {
+        let mut larder = Self::prepared(upstream);
+        larder.configure(setup);
+        larder.start();
+        larder
+    }
+
+    /// Stops it and starts it again, with the same cache, and told something else.
+    pub(crate) fn set_up_again(&mut self, setup: &Setup<'_>) {
+        self.stop();
+        self.configure(setup);
+        self.start();
+    }
+
+    fn prepared(upstream_port: u16) -> Self {
+        Self {
+            server: None,
+            folder: tempfile::tempdir().unwrap(),
+            upstream: String::new(),
+            upstream_port,
+            home: None,
+            port: free_port(),
+            metrics_port: free_port(),
+        }
+    }
+
+    /// Writes its configuration.
+    fn configure(&mut self, setup: &Setup<'_>) {
+        setup.name.clone_into(&mut self.upstream);
+        let folder = self.folder.path();
+        for (name, text) in setup.files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        let (name, server) = (setup.name, setup.server());
+        let Setup {
+            freshness, keys, ..
+        } = setup;
         let config = format!(
             "[server]\n\
-             listen = '127.0.0.1:{port}'\n\
-             metrics_listen = '127.0.0.1:{metrics_port}'\n\
+             listen = '127.0.0.1:{}'\n\
+             metrics_listen = '127.0.0.1:{}'\n\
              default_upstream = '{name}'\n\
              public_registries = false\n\
+             {server}\
              [cache]\n\
              path = '{}'\n\
              min_free = '64MiB'\n\
@@ -71,26 +175,23 @@ impl Larder {
              freshness = '{freshness}'\n\
              [[upstream]]\n\
              name = '{name}'\n\
-             endpoints = ['http://127.0.0.1:{upstream}']\n\
+             endpoints = ['http://127.0.0.1:{}']\n\
              {keys}\n",
-            folder.path().join("cache").display()
+            self.port,
+            self.metrics_port,
+            folder.join("cache").display(),
+            self.upstream_port,
         );
-        fs::write(folder.path().join("larder.toml"), config).unwrap();
-        Self {
-            folder,
-            upstream: name.to_owned(),
-            home: None,
-            port,
-            metrics_port,
-            server: None,
-        }
+        fs::write(folder.join("larder.toml"), config).unwrap();
     }
 
     /// Starts it again, after [`Larder::stop`] or [`Larder::kill`].
     pub(crate) fn start(&mut self) {
         let mut command = self.command(&["serve"]);
         let log = self.folder.path().join("log");
-        self.server = Some(Server::start(&mut command, self.port, &log));
+        let port = self.metrics_port;
+        let is_ready = || ask(port, "/readyz").is_ok_and(|it| it.starts_with("HTTP/1.1 200 "));
+        self.server = Some(Server::start(&mut command, &log, is_ready));
     }
 
     /// Runs another command with the same configuration, and returns what it answers.
@@ -104,6 +205,26 @@ impl Larder {
     pub(crate) fn registries_conf(&self, mode: &str) -> String {
         let url = format!("http://127.0.0.1:{}", self.port);
         self.answer(&["client-config", "podman", "--url", &url, "--mode", mode])
+    }
+
+    /// Writes the configuration by which a client pulls through it below a folder. The client reaches it at this port,
+    /// and over TLS when it needs these certificates for that.
+    pub(crate) fn configure_client(
+        &self,
+        client: &str,
+        mode: &str,
+        (port, ca): (u16, Option<&Path>),
+        folder: &Path,
+    ) {
+        let scheme = if ca.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://127.0.0.1:{port}");
+        let mut arguments = vec!["client-config", client, "--url", &url, "--mode", mode];
+        arguments.extend(["--upstream", &self.upstream, "--output-dir"]);
+        arguments.push(folder.to_str().unwrap());
+        if let Some(ca) = ca {
+            arguments.extend(["--ca-file", ca.to_str().unwrap()]);
+        }
+        self.answer(&arguments);
     }
 
     /// Runs a command that has to fail with this code, and returns what it says.

@@ -1,8 +1,9 @@
-//! Debian's `podman` as a client, which only pulls: no container is run.
+//! Debian's `podman` and `buildah` as clients, which only pull: no container is run. They have the same storage, the same
+//! settings, and the same flags for that.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use larder::oci::Digest;
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use serde::Deserialize;
 
+use super::content::Content;
 use super::process::Process;
 use super::user::User;
 
@@ -22,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(crate) struct Podman {
     user: User,
+    /// `podman` or `buildah`.
+    program: &'static str,
 }
 
 /// What podman knows of an image, as far as it matters.
@@ -35,6 +39,15 @@ struct Inspected {
 impl Podman {
     /// Gives podman to a new user.
     pub(crate) fn new() -> Self {
+        Self::called("podman")
+    }
+
+    /// Gives buildah to a new user.
+    pub(crate) fn buildah() -> Self {
+        Self::called("buildah")
+    }
+
+    fn called(program: &'static str) -> Self {
         let user = User::new();
         let settings = [
             (
@@ -47,7 +60,7 @@ impl Podman {
         for (name, text) in settings {
             user.configure(name, &text);
         }
-        Self { user }
+        Self { user, program }
     }
 
     /// Makes a registry on this port of the loopback interface a mirror of another registry.
@@ -63,7 +76,7 @@ impl Podman {
     /// Pulls an image for Linux on this architecture, and returns the digests that it is known by then: that of its
     /// manifest, and that of the index that led to it.
     pub(crate) fn pull(&self, architecture: &str, reference: &str) -> BTreeSet<Digest> {
-        let image = self.run(self.pull_command(architecture, reference));
+        let image = self.run(self.pull_command(architecture, reference, None));
         let image = image.unwrap_or_else(|errors| panic!("podman: {errors}"));
         let mut inspect = self.command();
         inspect.args(["image", "inspect", image.trim()]);
@@ -75,20 +88,47 @@ impl Podman {
         digests.collect()
     }
 
+    /// Pulls an image for Linux on this architecture and returns what is in the storage then, or what it complained of.
+    /// With certificates in a folder it wants to be sure of the registry.
+    pub(crate) fn pull_content(
+        &self,
+        architecture: &str,
+        reference: &str,
+        certificates: Option<&Path>,
+    ) -> Result<Content, String> {
+        let image = self.run(self.pull_command(architecture, reference, certificates))?;
+        let folder = self.user.home().join(format!("pulled-{architecture}"));
+        let mut command = self.command();
+        command
+            .args(["push", "--quiet", "--signature-policy"])
+            .arg(self.user.settings("policy.json"))
+            .args([image.trim(), &format!("dir:{}", folder.display())]);
+        self.run(command)?;
+        Ok(Content::read(&folder))
+    }
+
     /// Pulls an image that cannot be had, and returns what podman says.
     pub(crate) fn refused(&self, architecture: &str, reference: &str) -> String {
-        self.run(self.pull_command(architecture, reference))
+        self.run(self.pull_command(architecture, reference, None))
             .expect_err("this pull could not succeed")
     }
 
-    fn pull_command(&self, architecture: &str, reference: &str) -> Command {
+    fn pull_command(
+        &self,
+        architecture: &str,
+        reference: &str,
+        certificates: Option<&Path>,
+    ) -> Command {
         let mut command = self.command();
         command
-            .args(["pull", "--quiet", "--tls-verify=false", "--os=linux"])
-            .args(["--arch", architecture])
+            .args(["pull", "--quiet", "--os=linux", "--arch", architecture])
             .arg("--signature-policy")
-            .arg(self.user.settings("policy.json"))
-            .arg(reference);
+            .arg(self.user.settings("policy.json"));
+        match certificates {
+            Some(folder) => command.arg("--cert-dir").arg(folder),
+            None => command.arg("--tls-verify=false"),
+        };
+        command.arg(reference);
         command
     }
 
@@ -100,22 +140,17 @@ impl Podman {
             fs::remove_dir_all(&state).unwrap();
         }
         fs::create_dir(&state).unwrap();
-        let [data, talk] = ["stdout", "stderr"].map(|name| state.join(name));
-        command
-            .stdout(File::create(&data).unwrap())
-            .stderr(File::create(&talk).unwrap());
-        let status = Process::start(&mut command).wait_at_most(PATIENCE);
+        let answer = Process::run(&mut command, PATIENCE);
         // For others than root, a process keeps the user namespace for commands to come.
         if let Ok(id) = fs::read_to_string(state.join("pause.pid")) {
             let id = Pid::from_raw(id.trim().parse().unwrap()).unwrap();
             kill_process(id, Signal::KILL).unwrap();
         }
-        let [data, talk] = [data, talk].map(|path| fs::read_to_string(path).unwrap());
-        status.success().then_some(data).ok_or(talk)
+        answer
     }
 
     fn command(&self) -> Command {
-        let mut command = self.user.command("podman");
+        let mut command = self.user.command(self.program);
         command
             .env("CONTAINERS_CONF", self.user.settings("containers.conf"))
             .env(

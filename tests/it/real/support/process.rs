@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::NamedTempFile;
 
 /// What [`ask`] signs with, so that a log tells them from requests.
 pub(crate) const PING_AGENT: &str = "larder-test-ping";
@@ -59,6 +60,19 @@ impl Process {
         }
     }
 
+    /// Runs a command to its end, and returns what it printed, or what it complained of when it failed. Fails when it
+    /// takes longer than this.
+    pub(crate) fn run(command: &mut Command, patience: Duration) -> Result<String, String> {
+        // Files, which are never full, and of which nobody waits for the end.
+        let [data, talk] = [(); 2].map(|()| NamedTempFile::new().unwrap());
+        command
+            .stdout(data.reopen().unwrap())
+            .stderr(talk.reopen().unwrap());
+        let status = Self::start(command).wait_at_most(patience);
+        let [data, talk] = [data, talk].map(|file| fs::read_to_string(file.path()).unwrap());
+        status.success().then_some(data).ok_or(talk)
+    }
+
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.0.wait().unwrap()
@@ -85,7 +99,7 @@ impl Drop for Process {
     }
 }
 
-/// A registry in a process of its own: `docker-registry` or larder. It is killed when it is dropped.
+/// A server in a process of its own. It is killed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     process: Process,
@@ -93,9 +107,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a program that is going to listen on this port of the loopback interface, adds what it says to a log,
-    /// and returns when it answers.
-    pub(crate) fn start(command: &mut Command, port: u16, log: &Path) -> Self {
+    /// Starts a program, adds what it says to a log, and returns when `answers` says that it answers.
+    pub(crate) fn start(command: &mut Command, log: &Path, answers: impl Fn() -> bool) -> Self {
         let file = File::options().create(true).append(true).open(log).unwrap();
         let process = Process::start(command.stdout(file.try_clone().unwrap()).stderr(file));
         let mut server = Self {
@@ -105,9 +118,27 @@ impl Server {
         until(&format!("{command:?} answers"), || {
             let ended = server.process.0.try_wait().unwrap();
             assert_eq!(ended, None, "{command:?} ended");
-            pings(port).then_some(())
+            answers().then_some(())
         });
         server
+    }
+
+    /// Returns the process that it has started, when there is one.
+    pub(crate) fn child(&self) -> Option<Pid> {
+        let id = self.process.0.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        Pid::from_raw(children.split_whitespace().next()?.parse().ok()?)
+    }
+
+    /// Waits for its end, and returns whether it has come.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        (0..TRIES).any(|_| {
+            let has_ended = !matches!(self.process.0.try_wait(), Ok(None));
+            if !has_ended {
+                thread::sleep(PAUSE);
+            }
+            has_ended
+        })
     }
 
     /// Asks the server to stop and returns how it ended.
@@ -128,16 +159,6 @@ impl Drop for Server {
             drop(writeln!(io::stderr(), "{}:\n{end}\n", self.log.display()));
         }
     }
-}
-
-/// Returns whether a registry on this port answers that it is one.
-fn pings(port: u16) -> bool {
-    // 401 is the answer of one that wants a login.
-    ask(port, "/v2/").is_ok_and(|answer| {
-        ["200", "401"]
-            .iter()
-            .any(|status| answer.starts_with(&format!("HTTP/1.1 {status} ")))
-    })
 }
 
 /// Asks a server on this port of the loopback interface, and returns its whole answer.

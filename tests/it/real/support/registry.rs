@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 
-use super::process::{PING_AGENT, Server, free_port};
+use super::process::{PING_AGENT, Server, ask, free_port};
 
 /// Whether a registry takes pushes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +52,10 @@ pub(crate) const ISSUER: &str = "tokens.test";
 /// A registry over a storage folder. It can be stopped and started again at the same port.
 #[derive(Debug)]
 pub(crate) struct Registry {
+    /// It ends before its folder goes.
+    server: Option<Server>,
     folder: TempDir,
     port: u16,
-    server: Option<Server>,
 }
 
 impl Registry {
@@ -79,9 +80,9 @@ impl Registry {
         ) + &door.config(folder.path());
         fs::write(folder.path().join("config.yml"), config).unwrap();
         let mut registry = Self {
+            server: None,
             folder,
             port,
-            server: None,
         };
         registry.restart();
         registry
@@ -119,7 +120,15 @@ impl Registry {
         command
             .arg("serve")
             .arg(self.folder.path().join("config.yml"));
-        self.server = Some(Server::start(&mut command, self.port, &self.log()));
+        let port = self.port;
+        self.server = Some(Server::start(&mut command, &self.log(), || pings(port)));
+    }
+
+    /// Returns the requests for this repository alone. As Docker Hub, a registry is asked for its limits as well.
+    pub(crate) fn requests_for(&self, repository: &str) -> Vec<String> {
+        let place = format!(" /v2/{repository}/");
+        let requests = self.requests().into_iter();
+        requests.filter(|it| it.contains(&place)).collect()
     }
 
     /// Returns the requests that have reached it, as `GET /v2/…`, in their order. A request is here before its answer
@@ -131,9 +140,12 @@ impl Registry {
             .collect()
     }
 
-    /// Returns the users that it has let in.
-    pub(crate) fn users(&self) -> BTreeSet<String> {
-        self.lines::<UserLine>().map(|line| line.user).collect()
+    /// Returns the users that it has let in to this repository.
+    pub(crate) fn users(&self, repository: &str) -> BTreeSet<String> {
+        let place = format!("/v2/{repository}/");
+        let lines = self.lines::<UserLine>();
+        let lines = lines.filter(|line| line.uri.starts_with(&place));
+        lines.map(|line| line.user).collect()
     }
 
     /// Returns how often somebody showed it a wrong password.
@@ -153,6 +165,16 @@ impl Registry {
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
+}
+
+/// Returns whether a registry on this port answers that it is one.
+fn pings(port: u16) -> bool {
+    // 401 is the answer of one that wants a login.
+    ask(port, "/v2/").is_ok_and(|answer| {
+        ["200", "401"]
+            .iter()
+            .any(|status| answer.starts_with(&format!("HTTP/1.1 {status} ")))
+    })
 }
 
 impl Door {
@@ -198,4 +220,6 @@ struct RequestLine {
 struct UserLine {
     #[serde(rename = "auth.user.name")]
     user: String,
+    #[serde(rename = "http.request.uri")]
+    uri: String,
 }

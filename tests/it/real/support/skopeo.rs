@@ -73,6 +73,20 @@ impl Skopeo {
         self.start_pull(platforms, reference).finish()
     }
 
+    /// Pulls an image whole from a registry that it is sure of by certificates in a folder.
+    pub(crate) fn pull_over_tls(&self, reference: &str, certificates: &Path) -> Pull {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = self.command();
+        command
+            .args(["copy", "--all", "--src-cert-dir"])
+            .arg(certificates)
+            .arg(reference)
+            .arg(format!("dir:{}", folder.path().join("image").display()))
+            .stderr(File::create(folder.path().join("errors")).unwrap());
+        let process = Process::start(&mut command);
+        Pull { process, folder }
+    }
+
     /// Pulls an image whole. Only the configuration of registries says where from, and what may be unencrypted.
     pub(crate) fn pull_as_configured(&self, reference: &str) -> Content {
         let folder = tempfile::tempdir().unwrap();
@@ -189,6 +203,15 @@ impl Pull {
     pub(crate) fn finish(self) -> Content {
         finish(self.process, &self.folder.path().join("errors"));
         Content::read(&self.folder.path().join("image"))
+    }
+
+    /// Waits for the end and returns what came, or what it complained of.
+    pub(crate) fn end(mut self) -> Result<Content, String> {
+        if self.process.wait().success() {
+            Ok(Content::read(&self.folder.path().join("image")))
+        } else {
+            Err(fs::read_to_string(self.folder.path().join("errors")).unwrap())
+        }
     }
 
     /// Waits for the end, which must be a failure, and returns what it said.
