@@ -75,6 +75,7 @@ fn help_teaches() {
         "refresh",
         "upstream",
         "status",
+        "healthcheck",
         "client-config",
     ] {
         let command = command.find_subcommand_mut(name).unwrap();

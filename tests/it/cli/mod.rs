@@ -14,6 +14,7 @@ use crate::support::{FakeRegistry, within};
 mod admin;
 mod doors;
 mod exits;
+mod healthcheck;
 mod history;
 mod inspect;
 mod offline;
