@@ -94,6 +94,9 @@ pub(super) enum Command {
     /// Says how the running larder stands.
     #[command(after_long_help = STATUS_HELP)]
     Status(StatusArguments),
+    /// Asks the larder that runs with this configuration whether it is ready.
+    #[command(after_long_help = HEALTHCHECK_HELP)]
+    Healthcheck(ConfigArguments),
     /// Writes the configuration by which a client pulls through larder.
     #[command(after_long_help = CLIENT_CONFIG_HELP)]
     ClientConfig(Box<ClientConfigArguments>),
@@ -160,6 +163,13 @@ The JSON has the keys at and upstreams: name, mode, offline_since and registries
                limit, until), quotas (login, limit, remaining, window_seconds, at)
 Moments are in UTC, as RFC 3339 has them, and null stands for what is not there. `larder --help` has
 the exit codes.";
+
+const HEALTHCHECK_HELP: &str = "\
+For the health checks of containers, which have no other program to ask with. It asks for /readyz at
+server.metrics_listen, which has to be configured, and waits 3 seconds at most. A registry that does
+not answer, or a full disk, makes larder no less ready.
+
+The exit code is 0 when larder is ready and 1 when it is not.";
 
 const INSPECT_HELP: &str = "\
 No server has to run, and nothing is kept: this asks with the configuration and the logins that

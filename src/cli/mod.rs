@@ -14,6 +14,7 @@ mod columns;
 mod config;
 mod failure;
 mod foundation;
+mod healthcheck;
 mod inspect;
 mod measures;
 mod not_done;
@@ -69,6 +70,7 @@ fn run(
     };
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments.into(), surroundings),
+        Command::Healthcheck(arguments) => healthcheck::healthcheck(&arguments, surroundings),
         Command::Check(arguments) => {
             let form = arguments.form();
             check::check(&arguments.into(), form, surroundings, output)

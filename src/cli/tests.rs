@@ -77,6 +77,7 @@ fn help_teaches() {
         "upstream",
         "reload",
         "status",
+        "healthcheck",
         "client-config",
     ] {
         let command = command.find_subcommand_mut(name).unwrap();

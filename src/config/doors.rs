@@ -10,6 +10,7 @@ use super::file::{AdminKeys, ServerKeys, TlsKeys, UpstreamKeys};
 use super::reader::Located;
 use super::surroundings::Surroundings;
 use crate::admin;
+use crate::server::metrics::Metrics;
 use crate::server::tls::Tls;
 use crate::server::{Proxies, ProxyProtocol, TlsSettings};
 use crate::telemetry::with_causes;
@@ -165,7 +166,7 @@ fn tls_settings(
     };
     // What one file alone does not show: whether they belong together.
     if faults.count() == known
-        && let Err(error) = Tls::open(settings.clone())
+        && let Err(error) = Tls::open(settings.clone(), Metrics::default())
     {
         let message = format!(
             "TLS cannot be spoken with these files: {}",

@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::metrics::Metrics;
 use super::tls::Tls;
 use super::{Settings, Sockets};
 use crate::upstream::TlsError;
@@ -77,7 +78,11 @@ pub(super) struct Accepted {
 
 impl Listeners {
     /// Begins to listen wherever the settings say, with the sockets that are there already.
-    pub(super) fn bind(settings: &Settings, sockets: Sockets) -> Result<Self, BindError> {
+    pub(super) fn bind(
+        settings: &Settings,
+        sockets: Sockets,
+        metrics: &Metrics,
+    ) -> Result<Self, BindError> {
         let open = |door, address, given: Option<std::net::TcpListener>| {
             let socket = match given {
                 Some(socket) => adopt(socket),
@@ -91,7 +96,8 @@ impl Listeners {
         };
         let tls = settings.tls.clone();
         let beside = tls.as_ref().and_then(|tls| tls.listen);
-        let encrypted = tls.map(Tls::open).transpose()?.map(Arc::new);
+        let encrypted = tls.map(|tls| Tls::open(tls, metrics.clone()));
+        let encrypted = encrypted.transpose()?.map(Arc::new);
         let encrypted = encrypted.map(Speech::Encrypted);
         let mut all = Vec::new();
         let speech = match (&encrypted, beside) {

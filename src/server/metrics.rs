@@ -12,6 +12,8 @@ pub struct Metrics {
     requests: Family<Request, Counter>,
     sent_bytes: Family<Source, Counter>,
     connections: Gauge,
+    /// Nothing without TLS.
+    certificate_not_after: Family<[(&'static str, &'static str); 0], Gauge>,
 }
 
 /// Counts a connection while it lives.
@@ -52,6 +54,11 @@ impl Metrics {
             "Connections of clients that are open",
             metrics.connections.clone(),
         );
+        registry.register(
+            "tls_certificate_not_after_seconds",
+            "When the certificate that clients are shown ends, in seconds since 1970; absent without TLS",
+            metrics.certificate_not_after.clone(),
+        );
         metrics
     }
 
@@ -59,6 +66,14 @@ impl Metrics {
     pub fn connected(&self) -> Connected {
         self.connections.inc();
         Connected(self.connections.clone())
+    }
+
+    /// Tells when the certificate that clients are shown ends, in seconds since 1970; `None` when that is not known.
+    pub fn certificate_ends(&self, not_after: Option<i64>) {
+        match not_after {
+            Some(seconds) => drop(self.certificate_not_after.get_or_create(&[]).set(seconds)),
+            None => self.certificate_not_after.clear(),
+        }
     }
 
     /// Counts a request that came to its end.
@@ -96,6 +111,7 @@ impl Metrics {
     pub(crate) fn sample(&self) {
         self.answered("blob", 200, "hit", 7);
         drop(self.connected());
+        self.certificate_ends(Some(1_800_000_000));
     }
 }
 
@@ -114,6 +130,14 @@ mod tests {
         drop(first);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert!(
+            text.lines()
+                .any(|line| line == "larder_tls_certificate_not_after_seconds{} 1800000000")
+        );
+        metrics.certificate_ends(None);
+        let mut without = String::new();
+        prometheus_client::encoding::text::encode(&mut without, &registry).unwrap();
+        assert!(!without.contains("larder_tls_certificate_not_after_seconds"));
         for line in [
             r#"larder_requests_total{route="blob",status="200",outcome="hit"} 1"#,
             r#"larder_requests_total{route="blob",status="404",outcome="none"} 1"#,

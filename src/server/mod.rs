@@ -160,7 +160,7 @@ impl Server {
             sockets,
             tasks,
         } = parts;
-        let listeners = Listeners::bind(&settings, sockets)?;
+        let listeners = Listeners::bind(&settings, sockets, &metrics)?;
         let reads = Arc::new(Reads::new(tasks.clone()));
         Ok(Self {
             listeners,

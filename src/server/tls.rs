@@ -16,7 +16,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
+use super::metrics::Metrics;
 use crate::runtime::Stamp;
 use crate::telemetry::with_causes;
 use crate::upstream::TlsError;
@@ -51,6 +53,7 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[derive(Debug)]
 pub struct Tls {
     files: TlsSettings,
+    metrics: Metrics,
     provider: Arc<CryptoProvider>,
     kept: Mutex<Kept>,
     places: Semaphore,
@@ -76,19 +79,21 @@ pub enum HandshakeError {
 }
 
 impl Tls {
-    /// Reads the files for the first time.
+    /// Reads the files for the first time. When the certificate ends goes to the metrics, then and each time that it is
+    /// read again.
     ///
     /// # Errors
     /// [`TlsError`] when they cannot be used.
-    pub fn open(files: TlsSettings) -> Result<Self, TlsError> {
+    pub fn open(files: TlsSettings, metrics: Metrics) -> Result<Self, TlsError> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let kept = Kept {
             stamps: stamps(&files),
-            config: read(&files, &provider)?,
+            config: read(&files, &provider, &metrics)?,
             looked: Instant::now(),
         };
         Ok(Self {
             files,
+            metrics,
             provider,
             kept: Mutex::new(kept),
             places: Semaphore::new(HANDSHAKES),
@@ -127,7 +132,7 @@ impl Tls {
         if stamps != kept.stamps {
             kept.stamps = stamps;
             let file = self.files.cert_file.display();
-            match read(&self.files, &self.provider) {
+            match read(&self.files, &self.provider, &self.metrics) {
                 Ok(config) => {
                     kept.config = config;
                     tracing::info!(tls.cert_file = %file, "the certificate was read again");
@@ -146,8 +151,10 @@ impl Tls {
 fn read(
     files: &TlsSettings,
     provider: &Arc<CryptoProvider>,
+    metrics: &Metrics,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let pair = read_pair(&files.cert_file, &files.key_file, provider)?;
+    let shown = pair.cert.first().and_then(|shown| not_after(shown));
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?;
     let builder = match &files.client_ca_file {
@@ -169,7 +176,14 @@ fn read(
         None => ServerSessionMemoryCache::new(SESSIONS),
         Some(_) => Arc::new(NoServerSessionStorage {}),
     };
+    metrics.certificate_ends(shown);
     Ok(Arc::new(config))
+}
+
+/// Returns when a certificate ends, in seconds since 1970.
+fn not_after(certificate: &[u8]) -> Option<i64> {
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    Some(certificate.validity().not_after.timestamp())
 }
 
 fn roots(file: &Path) -> Result<RootCertStore, TlsError> {
@@ -190,6 +204,7 @@ fn stamps(files: &TlsSettings) -> Vec<Option<Stamp>> {
 mod tests {
     use std::fs;
 
+    use prometheus_client::registry::Registry;
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
@@ -215,7 +230,7 @@ mod tests {
         };
         fs::write(&files.cert_file, certificate).unwrap();
         fs::write(&files.key_file, key).unwrap();
-        let tls = Tls::open(files).unwrap();
+        let tls = Tls::open(files, Metrics::default()).unwrap();
         // What is no handshake fails at once, when there is a place for it.
         let shake_hands = async || tls.shake_hands(tokio::io::empty()).await.unwrap_err();
         assert!(matches!(shake_hands().await, HandshakeError::Failed(_)));
@@ -240,7 +255,7 @@ mod tests {
         fs::write(path("ca"), &certificate).unwrap();
         fs::write(path("cert"), certificate).unwrap();
         fs::write(path("key"), key).unwrap();
-        let tls = Tls::open(files).unwrap();
+        let tls = Tls::open(files, Metrics::default()).unwrap();
         let old = tls.current();
         let is_old = async || {
             tokio::time::advance(LOOK_EVERY).await;
@@ -263,5 +278,48 @@ mod tests {
         let new = tls.current();
         tokio::time::advance(LOOK_EVERY).await;
         assert!(Arc::ptr_eq(&new, &tls.current()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_of_the_certificate_that_is_shown_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = TlsSettings {
+            listen: None,
+            cert_file: folder.path().join("cert"),
+            key_file: folder.path().join("key"),
+            client_ca_file: None,
+        };
+        let issue = |year: i32| {
+            let key = KeyPair::generate().unwrap();
+            let mut parameters = CertificateParams::new(vec!["larder.test".into()]).unwrap();
+            parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let certificate = parameters.self_signed(&key).unwrap();
+            fs::write(&files.cert_file, certificate.pem()).unwrap();
+            fs::write(&files.key_file, key.serialize_pem()).unwrap();
+        };
+        let mut registry = Registry::with_prefix("larder");
+        let metrics = Metrics::register(&mut registry);
+        let told = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            let name = "larder_tls_certificate_not_after_seconds{} ";
+            let mut lines = text.lines();
+            lines.find_map(|line| Some(line.strip_prefix(name)?.to_owned()))
+        };
+        assert_eq!(told(), None);
+        issue(2030);
+        let tls = Tls::open(files.clone(), metrics).unwrap();
+        assert_eq!(told().as_deref(), Some("1893456000"));
+        // Past what 32 bits hold, and past what UTCTime can say.
+        issue(2060);
+        tokio::time::advance(LOOK_EVERY).await;
+        drop(tls.current());
+        assert_eq!(told().as_deref(), Some("2840140800"));
+        // What cannot be used is not shown, and its end says nothing.
+        issue(2040);
+        fs::remove_file(&files.key_file).unwrap();
+        tokio::time::advance(LOOK_EVERY).await;
+        drop(tls.current());
+        assert_eq!(told().as_deref(), Some("2840140800"));
     }
 }

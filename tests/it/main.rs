@@ -10,6 +10,7 @@
 mod advisories;
 mod cli;
 mod contract;
+mod deploy;
 mod fake_registry;
 #[path = "../fuzz/mod.rs"]
 mod fuzz;

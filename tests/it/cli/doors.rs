@@ -19,7 +19,7 @@ async fn registry() -> FakeRegistry {
 }
 
 /// Passes two sockets to a program as systemd does, with these names, and has it write what comes to stdout nowhere.
-fn activated(command: &Command, sockets: [OwnedFd; 2], names: &str) -> Command {
+pub(super) fn activated(command: &Command, sockets: [OwnedFd; 2], names: &str) -> Command {
     let program = command.as_std();
     let mut shell = Command::new("/bin/sh");
     let script = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ exec \"$0\" \"$@\"";
@@ -37,7 +37,7 @@ fn activated(command: &Command, sockets: [OwnedFd; 2], names: &str) -> Command {
     shell
 }
 
-fn listener() -> (OwnedFd, SocketAddr) {
+pub(super) fn listener() -> (OwnedFd, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     (listener.into(), address)

@@ -15,6 +15,7 @@ mod admin;
 mod doors;
 mod eviction;
 mod exits;
+mod healthcheck;
 mod history;
 mod inspect;
 mod offline;

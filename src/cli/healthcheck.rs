@@ -1,0 +1,103 @@
+//! `larder healthcheck`: asks a running larder whether it is ready, as the health checks of containers want to know.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Request, StatusCode};
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::args::ConfigArguments;
+use super::failure::Failure;
+use crate::config::{self, Surroundings};
+
+/// How long the answer may take: it needs no disk and no registry, and whoever checks gives up after a few seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// Why there is nobody to ask.
+#[derive(Debug, Error)]
+#[error("server.metrics_listen is not configured: it is where a larder says whether it is ready")]
+struct NowhereToAsk;
+
+/// Fails when the larder with this configuration is not ready.
+pub(super) fn healthcheck(
+    arguments: &ConfigArguments,
+    surroundings: &Surroundings,
+) -> Result<(), Failure> {
+    let loaded = config::load(&arguments.into(), surroundings).map_err(Failure::Configured)?;
+    let listen = loaded.settings.metrics_listen;
+    let address = reached_at(listen.ok_or_else(|| Failure::misused(NowhereToAsk))?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("could not start the runtime")
+        .map_err(Failure::running)?;
+    let asked = runtime.block_on(async { timeout(ANSWER_WITHIN, ask(address)).await });
+    let status = match asked {
+        Ok(answer) => answer.with_context(|| format!("no larder answers at {address}")),
+        Err(_) => Err(anyhow::anyhow!(
+            "the larder at {address} did not answer within {} seconds",
+            ANSWER_WITHIN.as_secs()
+        )),
+    };
+    match status.map_err(Failure::running)? {
+        StatusCode::OK => Ok(()),
+        status => Err(Failure::running(anyhow::anyhow!(
+            "the larder at {address} is not ready: it answered {status}"
+        ))),
+    }
+}
+
+/// Returns where this machine reaches a listener: one at all addresses is at the loopback one as well.
+fn reached_at(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// Asks whether a larder is ready, and returns the status of its answer.
+async fn ask(address: SocketAddr) -> anyhow::Result<StatusCode> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let request = Request::get("/readyz")
+        .header(HOST, address.to_string())
+        .body(Empty::<Bytes>::new())?;
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    // The connection moves nothing unless somebody waits for it.
+    let response = tokio::select! {
+        response = answer.as_mut() => response?,
+        ended = connection => {
+            ended?;
+            answer.await?
+        }
+    };
+    Ok(response.status())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_at_all_addresses_is_reached_at_the_loopback_one() {
+        for (listen, reached) in [
+            ("0.0.0.0:5001", "127.0.0.1:5001"),
+            ("[::]:5001", "[::1]:5001"),
+            ("127.0.0.2:7", "127.0.0.2:7"),
+            ("192.0.2.1:7", "192.0.2.1:7"),
+        ] {
+            let address = reached_at(listen.parse().unwrap());
+            assert_eq!(address, reached.parse().unwrap(), "{listen}");
+        }
+    }
+}
