@@ -12,6 +12,7 @@ mod check;
 mod client_config;
 mod columns;
 mod config;
+mod doctor;
 mod failure;
 mod foundation;
 mod inspect;
@@ -83,6 +84,7 @@ fn run(
         Command::ClientConfig(arguments) => {
             client_config::client_config(*arguments, surroundings, output)
         }
+        Command::Doctor(arguments) => doctor::doctor(*arguments, surroundings, output),
     };
     match done {
         Ok(()) => Exit::Done,

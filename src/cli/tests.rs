@@ -76,6 +76,7 @@ fn help_teaches() {
         "upstream",
         "status",
         "client-config",
+        "doctor",
     ] {
         let command = command.find_subcommand_mut(name).unwrap();
         assert_shown(
