@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::client_config::{CLIENT_CONFIG_HELP, ClientConfigArguments};
+use super::doctor::{DOCTOR_HELP, DoctorArguments};
 use super::inspect::PlatformName;
 use crate::addressing::ImageName;
 use crate::admin::AdminUrl;
@@ -100,6 +101,9 @@ pub(super) enum Command {
     /// Writes the configuration by which a client pulls through larder.
     #[command(after_long_help = CLIENT_CONFIG_HELP)]
     ClientConfig(Box<ClientConfigArguments>),
+    /// Says what is wrong with the clients here and with their larder, and what to do.
+    #[command(after_long_help = DOCTOR_HELP)]
+    Doctor(Box<DoctorArguments>),
 }
 
 const CONFIG_HELP: &str = "\

@@ -12,6 +12,7 @@ mod check;
 mod client_config;
 mod columns;
 mod config;
+mod doctor;
 mod failure;
 mod foundation;
 mod healthcheck;
@@ -88,6 +89,7 @@ fn run(
         Command::ClientConfig(arguments) => {
             client_config::client_config(*arguments, surroundings, output)
         }
+        Command::Doctor(arguments) => doctor::doctor(*arguments, surroundings, output),
     };
     match done {
         Ok(()) => Exit::Done,

@@ -79,6 +79,7 @@ fn help_teaches() {
         "status",
         "healthcheck",
         "client-config",
+        "doctor",
     ] {
         let command = command.find_subcommand_mut(name).unwrap();
         assert_shown(

@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::support::{FakeRegistry, within};
 
 mod admin;
+mod doctor;
 mod doors;
 mod eviction;
 mod exits;

@@ -59,6 +59,11 @@ impl Authority {
         }
     }
 
+    /// Signs a certificate, and returns it in PEM form.
+    pub fn sign(&self, certificate: &CertificateParams, key: &KeyPair) -> String {
+        certificate.signed_by(key, &self.issuer).unwrap().pem()
+    }
+
     /// Returns the path of a file of it.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
