@@ -137,11 +137,11 @@ impl Own {
         let Ok(space) = Space::of(folder) else {
             return;
         };
-        let floor = match settings.store.min_free {
-            Some(bytes) => SpaceFloor::new(bytes),
-            None => SpaceFloor::usual(space.total),
-        };
-        let finding = room(space.free, floor.bytes());
+        let floor = settings
+            .store
+            .min_free
+            .unwrap_or(SpaceFloor::usual(space.total));
+        let finding = room(space.free, floor);
         self.findings.push(finding.at(&Spot::file(folder)));
     }
 
@@ -214,16 +214,13 @@ fn room(free: u64, floor: u64) -> Finding {
         size(free),
         size(floor)
     );
-    if free <= floor {
-        let message =
-            format!("{message}: nothing new is kept, and each client has a transfer of its own");
-        return Finding::fault(Subject::Disk, message, MAKE_ROOM);
+    if free > floor {
+        return Finding::good(Subject::Disk, message);
     }
-    // What a few images take.
-    match free - floor < ByteSize::gib(2).as_u64() {
-        true => Finding::warning(Subject::Disk, message, MAKE_ROOM),
-        false => Finding::good(Subject::Disk, message),
-    }
+    let message = format!(
+        "{message}: what was used least lately goes, and what does not fit then is not kept"
+    );
+    Finding::fault(Subject::Disk, message, MAKE_ROOM)
 }
 
 const MAKE_ROOM: &str = "make room, put cache.path on a larger disk, or lower cache.min_free";
@@ -256,8 +253,7 @@ mod tests {
         for (free, severity) in [
             (10 * gib, Severity::Fault),
             (9 * gib, Severity::Fault),
-            (11 * gib, Severity::Warning),
-            (12 * gib, Severity::Good),
+            (11 * gib, Severity::Good),
         ] {
             let found = room(free, 10 * gib);
             assert_eq!(found.severity, severity, "{found:?}");
