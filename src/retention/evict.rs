@@ -116,8 +116,13 @@ impl Evictor {
         }
     }
 
-    /// Waits for something that may make it necessary that something goes. Returns how many bytes were lacking.
-    async fn occasion(&self) -> u64 {
+    /// Waits for something that may make it necessary that something goes. Returns how many bytes were lacking. When all
+    /// that there is could not make enough room, it is not gone through again for each blob that comes.
+    pub(super) async fn occasion(&self) -> u64 {
+        if self.was_short {
+            tokio::time::sleep(LOOK_EVERY).await;
+            return 0;
+        }
         tokio::select! {
             lacking = self.parts.floor.lacking() => lacking,
             () = self.parts.usage.arrival.notified() => {

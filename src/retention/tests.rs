@@ -259,3 +259,23 @@ async fn a_blob_has_one_place_in_the_order_however_often_it_is_used() {
     assert_eq!(left, []);
     assert_eq!(fixture.usage.kept(), Some(Kept::default()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_make_enough_room_is_not_gone_through_for_each_blob_that_comes() {
+    let mut fixture = Fixture::keeping(1000 * KIB).await;
+    let waited = async |fixture: &Fixture| {
+        let began = tokio::time::Instant::now();
+        fixture.usage.arrival.notify_one();
+        assert_eq!(fixture.evictor.occasion().await, 0);
+        began.elapsed()
+    };
+    assert!(waited(&fixture).await < Duration::from_secs(1));
+    let read = fixture.keep(1, 1200).await;
+    let lease = fixture.leases.lease(read);
+    fixture.make_room().await;
+    assert_eq!(waited(&fixture).await, Duration::from_mins(1));
+    drop(lease);
+    fixture.make_room().await;
+    assert!(!fixture.has(&read).await);
+    assert!(waited(&fixture).await < Duration::from_secs(1));
+}
