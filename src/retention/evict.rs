@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use super::Settings;
 use super::metrics::Metrics;
@@ -74,10 +75,14 @@ impl Evictor {
     {
         let stopping = self.parts.tasks.stopping();
         let work = async {
-            self.begin().await;
-            let mut compared = tokio::time::Instant::now();
+            self.count().await;
+            // After the first look whether something has to go, which does not wait for it.
+            let mut compared = None;
             loop {
-                let lacking = self.occasion().await;
+                let lacking = match compared {
+                    None => 0,
+                    Some(_) => self.occasion().await,
+                };
                 self.parts.usage.write_down().await;
                 match space().await {
                     Ok(space) => self.make_room(space, lacking).await,
@@ -86,8 +91,8 @@ impl Evictor {
                         "could not find out how much room there is"
                     ),
                 }
-                if compared.elapsed() >= COMPARE_EVERY {
-                    compared = tokio::time::Instant::now();
+                if compared.is_none_or(|at: Instant| at.elapsed() >= COMPARE_EVERY) {
+                    compared = Some(Instant::now());
                     self.compared().await;
                 }
             }
@@ -96,19 +101,21 @@ impl Evictor {
         self.parts.usage.write_down().await;
     }
 
-    /// Counts what is kept, and finds what came or went while nobody took notes.
-    async fn begin(&self) {
+    /// Counts what is kept. What went wrong before, such as records that were lost, is put right thereby.
+    async fn count(&self) {
         if let Err(error) = self.parts.usage.count().await {
             tracing::warn!(
                 error = with_causes(&error),
-                "could not count what is kept: it is not evicted by size until larder starts again"
+                "could not count what is kept: nothing goes until that is known"
             );
         }
-        self.compared().await;
     }
 
+    /// Finds what came or went while nobody took notes.
     async fn compared(&self) {
-        if let Err(error) = self.compare().await {
+        let compared = self.compare().await;
+        self.count().await;
+        if let Err(error) = compared {
             tracing::warn!(
                 error = with_causes(&error),
                 "could not look at all blobs: how much is kept may be somewhat wrong"
@@ -124,7 +131,10 @@ impl Evictor {
             return 0;
         }
         tokio::select! {
-            lacking = self.parts.floor.lacking() => lacking,
+            lacking = self.parts.floor.lacking() => {
+                tokio::time::sleep(GATHER).await;
+                lacking
+            }
             () = self.parts.usage.arrival.notified() => {
                 tokio::time::sleep(GATHER).await;
                 0
@@ -135,6 +145,9 @@ impl Evictor {
 
     /// Removes as much as has to go.
     pub(super) async fn make_room(&mut self, space: Space, lacking: u64) {
+        if self.parts.usage.kept().is_none() {
+            self.count().await;
+        }
         let Some(Kept { bytes: kept, .. }) = self.parts.usage.kept() else {
             return;
         };
@@ -153,6 +166,8 @@ impl Evictor {
             return;
         }
         let evicted = self.evict(excess).await;
+        // What was refused meanwhile lacked what is there now.
+        self.parts.floor.had_room_made();
         if evicted.blobs > 0 {
             tracing::info!(
                 blobs = evicted.blobs,
@@ -199,9 +214,12 @@ impl Evictor {
             if leases.is_leased(&entry.digest) || usage.is_in_use(&entry.digest) {
                 continue;
             }
-            match blobs.remove(&entry.digest).await {
+            let removed = match blobs.remove(&entry.digest).await {
+                Ok(()) => usage.left(&entry.digest).await,
+                Err(error) => Err(error),
+            };
+            match removed {
                 Ok(()) => {
-                    usage.left(&entry.digest).await;
                     metrics.evicted(entry.size);
                     evicted.blobs += 1;
                     evicted.bytes += entry.size;
@@ -259,7 +277,7 @@ impl Evictor {
         for digest in known.iter().filter(|digest| !found.contains_key(*digest)) {
             // It may have come since it was listed.
             if blobs.size(digest).await?.is_none() {
-                usage.left(digest).await;
+                usage.left(digest).await?;
             }
         }
         usage.write_down().await;

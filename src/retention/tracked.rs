@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use super::usage::Usage;
 use crate::oci::{ByteRange, Digest};
 use crate::store::{BlobStore, Durability, OpenBlob, StoreError, StoredBlob, VerifiedSpool};
+use crate::telemetry::with_causes;
 
 /// A store of blobs that tells what is used, what comes and what goes.
 #[derive(Clone, Debug)]
@@ -52,7 +53,13 @@ impl BlobStore for TrackedBlobs {
 
     async fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
         self.store.remove(digest).await?;
-        self.usage.left(digest).await;
+        if let Err(error) = self.usage.left(digest).await {
+            // It is gone all the same, and that is noticed when all blobs are looked at.
+            tracing::debug!(
+                error = with_causes(&error),
+                "could not write down that a blob is gone"
+            );
+        }
         Ok(())
     }
 

@@ -137,21 +137,32 @@ impl Usage {
     }
 
     /// Takes a note that a blob is gone.
-    pub(super) async fn left(&self, digest: &Digest) {
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be written down; it is found when all blobs are looked at.
+    pub(super) async fn left(&self, digest: &Digest) -> Result<(), StoreError> {
         lock(&self.gathered).remove(digest);
-        if let Err(error) = self.forget(digest).await {
-            tell(&error);
-        }
+        self.forget(digest).await
     }
 
     /// Writes down what was used.
     pub(super) async fn write_down(&self) {
         let gathered = std::mem::take(&mut *lock(&self.gathered));
         let gathered: Vec<(Digest, u64)> = gathered.into_iter().collect();
-        for batch in gathered.chunks(BATCH) {
+        for (index, batch) in gathered.chunks(BATCH).enumerate() {
             if let Err(error) = self.write_batch(batch).await {
+                self.gather_again(&gathered[index * BATCH..]);
                 return tell(&error);
             }
+        }
+    }
+
+    /// Takes back what could not be written down.
+    fn gather_again(&self, left: &[(Digest, u64)]) {
+        let mut gathered = lock(&self.gathered);
+        let room = GATHERED.saturating_sub(gathered.len());
+        for (digest, size) in left.iter().take(room) {
+            gathered.entry(*digest).or_insert(*size);
         }
     }
 
@@ -224,7 +235,7 @@ impl Usage {
         entries.boxed()
     }
 
-    /// Counts what is written down. Done once, before anything else is written.
+    /// Counts what is written down, while nothing else is.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.

@@ -97,11 +97,19 @@ impl SpaceFloor {
             return Ok(());
         }
         let wanted = needed.saturating_add(floor);
-        self.0
-            .lacking
-            .fetch_max(wanted.saturating_sub(free), Ordering::Relaxed);
-        self.0.refused.notify_one();
+        self.lacks(wanted.saturating_sub(free));
         Err(self.no_space(needed, free))
+    }
+
+    /// Takes a note that so many bytes more would have had to be free.
+    fn lacks(&self, bytes: u64) {
+        self.0.lacking.fetch_max(bytes, Ordering::Relaxed);
+        self.0.refused.notify_one();
+    }
+
+    /// Forgets what was lacking: room was made since.
+    pub fn had_room_made(&self) {
+        self.0.lacking.store(0, Ordering::Relaxed);
     }
 
     /// Describes a write that failed: a full file system is told from other failures.
@@ -114,6 +122,8 @@ impl SpaceFloor {
     ) -> StoreError {
         if is_full(&error) {
             let free = Space::of(path).map_or(0, |space| space.free);
+            // What is free says nothing where a quota is reached.
+            self.lacks(needed.max(1));
             self.no_space(needed, free)
         } else {
             StoreError::io(action, path, error)
@@ -192,7 +202,9 @@ mod tests {
     fn a_full_file_system_is_told_from_a_broken_one() {
         let floor = SpaceFloor::new(7);
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+            floor.had_room_made();
             let full = floor.describe("write", Path::new("/"), 5, kind.into());
+            assert_eq!(floor.0.lacking.load(Ordering::Relaxed), 5);
             assert!(matches!(
                 full,
                 StoreError::NoSpace {

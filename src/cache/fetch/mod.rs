@@ -4,6 +4,7 @@ mod ask;
 mod kept;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -21,6 +22,9 @@ use crate::oci::{Digest, MediaType, Reference, VariantClass};
 use crate::store::{Opened, Piece, StoreError};
 use crate::upstream::Fetched;
 
+/// How long a manifest is kept in memory. The store hears of its use when it is read again, so that what everybody wants
+/// does not look as if nobody had wanted it.
+const IN_MEMORY_FOR: Duration = Duration::from_hours(24);
 /// How many bytes of manifests are kept in memory.
 const IN_MEMORY: u64 = 32 * 1024 * 1024;
 
@@ -58,6 +62,7 @@ impl Fetcher {
         let memory = moka::sync::Cache::builder()
             .max_capacity(IN_MEMORY)
             .weigher(weight)
+            .time_to_live(IN_MEMORY_FOR)
             .build();
         let (gets, heads) = (
             SharedWork::new(backing.tasks.clone()),

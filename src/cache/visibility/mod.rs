@@ -86,10 +86,11 @@ impl Visibilities {
         sample: Sample<'_>,
     ) -> Result<View, CacheError> {
         let origin = grant.target();
+        // Before the login: one of an earlier configuration is not judged by the rules of a later one.
+        let audience = self.share.now().audience(origin);
         let Some(login) = upstream.login(&origin.repository).await else {
             return Ok(View::without_login(origin.clone()));
         };
-        let audience = self.share.now().audience(origin);
         let reach = if may_read(grant.caller(), Visibility::Private, audience) {
             Reach::All
         } else {

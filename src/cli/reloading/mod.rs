@@ -98,6 +98,11 @@ impl Reloader {
             let faults = faults.as_slice().iter();
             self.refused(faults.map(|fault| format!("{}: {}", fault.place, fault.message)))
         })?;
+        if let (Some(file), None) = (&loaded.file, &new.file) {
+            // Where it is only looked for, none would be fine: but this one is being replaced, or was lost.
+            let gone = format!("{}: the file is gone", file.display());
+            return Err(self.refused(std::iter::once(gone)));
+        }
         let reloaded = Reloaded::compare(loaded, new);
         let applied = self.apply(&reloaded);
         applied.map_err(|error| self.refused(std::iter::once(with_causes(&*error).to_string())))?;

@@ -95,7 +95,8 @@ impl Table {
         }
         for (name, fitting) in &self.fitting {
             let plan = new.fitting_plan(&name);
-            if plan.is_some_and(|plan| Arc::ptr_eq(plan, &fitting.plan)) {
+            let is_named = new.named.contains_key(&*name);
+            if !is_named && plan.is_some_and(|plan| Arc::ptr_eq(plan, &fitting.plan)) {
                 new.fitting.insert((*name).clone(), fitting);
             }
         }

@@ -133,3 +133,28 @@ async fn what_is_under_way_goes_on_though_its_registry_is_asked_elsewhere_now() 
     assert_eq!(reply.body().await, content);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_file_that_is_gone_leaves_what_was_read() {
+    let registry = registry().await;
+    let larder = Larder::knowing(&registry);
+    let file = larder.write();
+    let mut command = larder.command(&["serve"]);
+    let folder = file.parent().unwrap();
+    // It is found in the working folder: no flag says that it has to be there.
+    let program = command.as_std().get_program().to_owned();
+    command = tokio::process::Command::new(program);
+    command
+        .arg("serve")
+        .current_dir(folder)
+        .env_clear()
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true);
+    let mut running = larder.begin(command).await;
+    std::fs::remove_file(&file).unwrap();
+    running.signal(Signal::HUP);
+    let line = running.says("the file is gone").await;
+    assert_eq!(line["level"], "WARN");
+    running.pull("app", "1").await;
+    running.stop().await;
+}
