@@ -171,7 +171,7 @@ impl View {
 
     /// Returns where the list is of what refers to a manifest of it.
     pub(super) fn referrers_key(&self, subject: &Digest) -> RecordKey {
-        self.key("list", &["referrers", &subject.to_string()])
+        self.key("list", &["referrers", &subject.text()])
     }
 
     /// Returns where it is recorded where a tag pointed before.
@@ -185,7 +185,7 @@ impl View {
     }
 
     fn link_key(&self, kind: LinkKind, digest: &Digest) -> RecordKey {
-        self.key("link", &[kind.name(), &digest.to_string()])
+        self.key("link", &[kind.name(), &digest.text()])
     }
 }
 

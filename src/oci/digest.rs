@@ -8,6 +8,8 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::digest_text::DigestText;
+
 /// A hash function that content can be addressed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -70,6 +72,11 @@ impl Digest {
             Self::Sha256(bytes) => bytes,
             Self::Sha512(bytes) => bytes,
         }
+    }
+
+    /// Returns how the digest is written.
+    pub fn text(&self) -> DigestText {
+        DigestText::of(self)
     }
 
     /// Returns the hash as lower-case hexadecimal digits, without the algorithm.
@@ -140,7 +147,7 @@ fn is_algorithm(text: &str) -> bool {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.algorithm(), self.hex())
+        f.write_str(&self.text())
     }
 }
 

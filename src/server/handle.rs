@@ -68,7 +68,7 @@ pub async fn handle<B>(
     let client = context.client(peer, &parts.headers);
     let (id, mut log) = begin(&context, &parts, client);
     // Of the highest level, so that it is there whatever of the log is wanted: what is told within says for which request.
-    let span = tracing::error_span!("request", request.id = %id);
+    let span = tracing::error_span!("request", request.id = id.as_str());
     let answered = answer(&context, &parts, client, log.subject());
     let answered = answered.instrument(span).await;
     if has_asked(&answered, log.subject()) {

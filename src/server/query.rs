@@ -1,5 +1,7 @@
 //! What a query says of a list: how much of it is wanted, from where on, and of which kind. Pure.
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
 use super::route::{self, RouteError};
@@ -86,7 +88,8 @@ fn values<'a>(
                 "last" => "query parameter last",
                 _ => "query",
             };
-            route::decode(value, what).map_err(QueryError::Encoding)
+            let decoded = route::decode(value, what).map_err(QueryError::Encoding);
+            decoded.map(Cow::into_owned)
         })
 }
 

@@ -52,6 +52,13 @@ fn told(headers: &HeaderMap) -> Option<RequestId> {
     is_sane.then(|| RequestId(value.clone()))
 }
 
+impl RequestId {
+    /// Returns the id as text.
+    pub fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
+
 impl From<RequestId> for HeaderValue {
     fn from(id: RequestId) -> Self {
         id.0
@@ -60,7 +67,7 @@ impl From<RequestId> for HeaderValue {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.to_str().unwrap_or_default())
+        f.write_str(self.as_str())
     }
 }
 

@@ -24,6 +24,8 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-diges
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// What of a list was left out because the client wanted only some of it.
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
+/// How many headers answers have, with those that others add: room for them is made once.
+const USUAL_HEADERS: usize = 12;
 /// Content by digest never changes, and all that is served is public.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
@@ -186,9 +188,11 @@ fn warning(outcome: CacheOutcome) -> Option<&'static str> {
 }
 
 fn base(status: StatusCode) -> response::Builder {
-    Response::builder()
-        .status(status)
-        .header(API_VERSION, "registry/2.0")
+    let mut builder = Response::builder().status(status);
+    if let Some(headers) = builder.headers_mut() {
+        headers.reserve(USUAL_HEADERS);
+    }
+    builder.header(API_VERSION, "registry/2.0")
 }
 
 fn identified(
@@ -196,9 +200,10 @@ fn identified(
     digest: &Digest,
     outcome: CacheOutcome,
 ) -> response::Builder {
+    let digest = digest.text();
     builder
-        .header(CONTENT_DIGEST, digest.to_string())
-        .header(ETAG, format!("\"{digest}\""))
+        .header(CONTENT_DIGEST, &*digest)
+        .header(ETAG, ["\"", &digest, "\""].concat())
         .header(CACHE_STATUS, outcome.cache_status())
 }
 

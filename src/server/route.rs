@@ -1,6 +1,8 @@
 //! From a path and a query to what is asked. Pure; says nothing of methods, since a known path with a wrong method is
 //! another error than an unknown path.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
@@ -102,7 +104,9 @@ impl Located {
             .collect();
         let (mount, rest) = match raw.as_slice() {
             ["v2", rest @ ..] => (None, rest),
-            [mount, "v2", rest @ ..] if !mount.is_empty() => (Some(segment(mount)?), rest),
+            [mount, "v2", rest @ ..] if !mount.is_empty() => {
+                (Some(segment(mount)?.into_owned()), rest)
+            }
             _ => return Err(RouteError::Unknown),
         };
         // A final slash is common after uploads and harmless elsewhere.
@@ -110,11 +114,11 @@ impl Located {
             [before @ .., ""] => before,
             all => all,
         };
-        let rest: Vec<String> = rest
+        let rest: Vec<Cow<str>> = rest
             .iter()
             .map(|raw| segment(raw))
             .collect::<Result<_, _>>()?;
-        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        let rest: Vec<&str> = rest.iter().map(AsRef::as_ref).collect();
         Ok(Self {
             route: route(&rest)?,
             mount,
@@ -156,9 +160,9 @@ fn route(segments: &[&str]) -> Result<Route, RouteError> {
 }
 
 /// Decodes one segment of a path.
-fn segment(raw: &str) -> Result<String, RouteError> {
+fn segment(raw: &str) -> Result<Cow<'_, str>, RouteError> {
     let text = decode(raw, "path")?;
-    match text.as_str() {
+    match &*text {
         "" => Err(RouteError::Segment("an empty segment")),
         "." | ".." => Err(RouteError::Segment("a dot segment")),
         text if text.contains(['/', '\\']) => Err(RouteError::Segment("an encoded slash")),
@@ -177,7 +181,7 @@ fn namespace(query: Option<&str>) -> Result<Option<String>, RouteError> {
         if key != "ns" {
             continue;
         }
-        let value = decode(value, "query parameter ns")?;
+        let value = decode(value, "query parameter ns")?.into_owned();
         match &found {
             _ if value.is_empty() => return Err(RouteError::Namespace("is empty")),
             Some(other) if *other != value => {
@@ -190,7 +194,10 @@ fn namespace(query: Option<&str>) -> Result<Option<String>, RouteError> {
 }
 
 /// Decodes a part of a path or a query.
-pub(super) fn decode(raw: &str, what: &'static str) -> Result<String, RouteError> {
+pub(super) fn decode<'a>(raw: &'a str, what: &'static str) -> Result<Cow<'a, str>, RouteError> {
+    if !raw.contains('%') {
+        return Ok(raw.into());
+    }
     let mut rest = raw.split('%');
     rest.next();
     let is_escaped =
@@ -198,10 +205,9 @@ pub(super) fn decode(raw: &str, what: &'static str) -> Result<String, RouteError
     if !rest.all(is_escaped) {
         return Err(RouteError::Encoding(what));
     }
-    let text = percent_decode_str(raw)
+    percent_decode_str(raw)
         .decode_utf8()
-        .map_err(|_| RouteError::Encoding(what))?;
-    Ok(text.into_owned())
+        .map_err(|_| RouteError::Encoding(what))
 }
 
 #[cfg(test)]

@@ -122,6 +122,9 @@ impl Addressing {
     }
 
     fn virtual_host(&self, host: &str) -> Option<UpstreamName> {
+        if self.hosts.is_empty() {
+            return None;
+        }
         let exact: VirtualHost = host.parse().ok()?;
         let found = self.hosts.get(&exact).or_else(|| {
             let (bare, _port) = exact.as_str().rsplit_once(':')?;
