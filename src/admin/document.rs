@@ -225,6 +225,32 @@ pub struct Endpoint {
     pub limits: Vec<ReachedLimit>,
     /// What it said last of pulls.
     pub quotas: Vec<Quota>,
+    /// How its logins are.
+    #[serde(default)]
+    pub logins: Vec<Login>,
+}
+
+/// How a login is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// Where it comes from, as in `user acme`.
+    pub login: String,
+    /// How it is.
+    pub state: LoginState,
+}
+
+/// How a login is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoginState {
+    /// Nobody needed it yet, or there is none where it comes from.
+    Unknown,
+    /// Nothing speaks against it.
+    Usable,
+    /// It was refused, and is left alone.
+    Suspended,
+    /// It cannot be read.
+    Unreadable,
 }
 
 /// How one host stands.

@@ -1,15 +1,15 @@
 //! Puts together what is known of the upstreams: how they answer, and what their troubles cost.
 
 use super::document::{
-    Endpoint, Host, Lacking, LastFailure, Limited, Quota, ReachedLimit, Registry, State, Upstream,
-    Upstreams,
+    Endpoint, Host, Lacking, LastFailure, Limited, Login, LoginState, Quota, ReachedLimit,
+    Registry, State, Upstream, Upstreams,
 };
 use crate::cache::Cache;
 use crate::cache::ledger::Account;
 use crate::runtime::Timestamp;
 use crate::upstream::{
-    EndpointStanding, HostStanding, HostState, LoginIdentity, RateLimit, Standing, ToldQuota,
-    UpstreamStanding,
+    CredentialReport, CredentialState, EndpointStanding, HostStanding, HostState, LoginIdentity,
+    RateLimit, Standing, ToldQuota, UpstreamStanding,
 };
 
 /// Describes all upstreams.
@@ -79,6 +79,19 @@ fn endpoint(standing: EndpointStanding) -> Endpoint {
         hosts: standing.hosts.into_iter().map(host).collect(),
         limits: limits.collect(),
         quotas: standing.quotas.into_iter().map(quota).collect(),
+        logins: standing.logins.into_iter().map(reported).collect(),
+    }
+}
+
+fn reported(report: CredentialReport) -> Login {
+    Login {
+        login: report.identity.as_str().to_owned(),
+        state: match report.state {
+            CredentialState::Unknown => LoginState::Unknown,
+            CredentialState::Usable => LoginState::Usable,
+            CredentialState::Suspended => LoginState::Suspended,
+            CredentialState::Unreadable => LoginState::Unreadable,
+        },
     }
 }
 
@@ -136,6 +149,7 @@ mod tests {
                     hosts: vec![answers.clone(), other],
                     limits: Vec::new(),
                     quotas: Vec::new(),
+                    logins: Vec::new(),
                 }],
             };
             let told = registry(standing, Account::default());

@@ -172,7 +172,9 @@ fn tls_settings(
             "TLS cannot be spoken with these files: {}",
             with_causes(&error)
         );
-        faults.push(key_place.unwrap_or(place), message);
+        let files = [&settings.cert_file, &settings.key_file].into_iter();
+        let files = files.chain(&settings.client_ca_file).cloned().collect();
+        faults.push_about(key_place.unwrap_or(place), files, message);
     }
     Some(settings)
 }
@@ -186,7 +188,8 @@ fn commands(
     let token_file = keys.token_file.map(|file| {
         let path = surroundings.working_folder.join(file.value);
         if let Err(error) = admin::token::read(&path) {
-            faults.push(file.place.clone(), error.to_string());
+            let files = vec![path.clone()];
+            faults.push_about(file.place.clone(), files, error.to_string());
         }
         (path, file.place)
     });

@@ -121,7 +121,7 @@ fn client(
 pub(super) fn certificates(file: Located<PathBuf>, faults: &mut Faults) -> PathBuf {
     if let Err(problem) = read_certificates(&file.value) {
         let message = format!("'{}' {problem}", file.value.display());
-        faults.push(file.place, message);
+        faults.push_about(file.place, vec![file.value.clone()], message);
     }
     file.value
 }
@@ -149,7 +149,7 @@ pub(super) fn private_key(file: Located<PathBuf>, faults: &mut Faults) -> PathBu
     });
     if let Err(problem) = found {
         let message = format!("'{}' {problem}", file.value.display());
-        faults.push(file.place, message);
+        faults.push_about(file.place, vec![file.value.clone()], message);
     }
     file.value
 }

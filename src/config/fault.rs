@@ -14,8 +14,19 @@ pub struct Faults(Vec<Fault>);
 impl Faults {
     /// Adds a fault.
     pub(super) fn push(&mut self, place: Place, message: impl Into<String>) {
+        self.push_about(place, Vec::new(), message);
+    }
+
+    /// Adds a fault that may be in these files, rather than in what is written of them.
+    pub(super) fn push_about(
+        &mut self,
+        place: Place,
+        files: Vec<PathBuf>,
+        message: impl Into<String>,
+    ) {
         self.0.push(Fault {
             place,
+            files,
             message: message.into(),
         });
     }
@@ -81,6 +92,8 @@ impl fmt::Display for Faults {
 pub struct Fault {
     /// Where it was written.
     pub place: Place,
+    /// The files that it is about: when one of them changes, it may be gone.
+    pub files: Vec<PathBuf>,
     /// What is wrong, and what would be right.
     pub message: String,
 }
@@ -240,6 +253,7 @@ mod tests {
         assert_eq!(
             Fault {
                 place: Place::Text(end),
+                files: Vec::new(),
                 message: "m".into()
             }
             .to_string(),

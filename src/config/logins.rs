@@ -233,7 +233,8 @@ impl LoginReader<'_> {
     fn existing(&mut self, file: Located<PathBuf>) -> PathBuf {
         if let Err(problem) = look_at(&file.value) {
             let message = format!("'{}' {problem}", file.value.display());
-            self.faults.push(file.place, message);
+            let files = vec![file.value.clone()];
+            self.faults.push_about(file.place, files, message);
         }
         file.value
     }

@@ -34,6 +34,8 @@ pub enum RequestError {
         allow: &'static str,
         /// Why not, if there is more to say.
         reason: &'static str,
+        /// Where the name in it leads, if there is one.
+        target: Option<String>,
     },
     /// The query says of a list what makes no sense.
     #[error(transparent)]
@@ -123,8 +125,10 @@ impl RequestError {
         match self {
             Self::Route(error) => route(error),
             Self::Address(error) => address(error),
-            Self::Method { allow, .. } => {
-                let answer = told(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, self);
+            Self::Method { allow, target, .. } => {
+                let mut answer = told(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, self);
+                // Who asks where a name leads without asking for anything, as `larder doctor` does, learns it here.
+                answer.body.detail.clone_from(target);
                 ErrorAnswer {
                     allow: Some(allow),
                     ..answer

@@ -169,7 +169,7 @@ async fn dispatch(
     match &asking.located.route {
         Route::ApiVersion => {
             subject.route = "ping";
-            read_only(method, "")?;
+            read_only(method, "", || None)?;
             Ok(respond::api_version())
         }
         Route::Manifest { name, reference } => {
@@ -191,6 +191,7 @@ async fn dispatch(
                 method: method.clone(),
                 allow: "",
                 reason: unchangeable(&granted),
+                target: None,
             })
         }
         Route::Tags { name } => {
@@ -208,13 +209,13 @@ async fn dispatch(
         }
         Route::Catalog => {
             subject.route = "catalog";
-            read_only(method, "")?;
+            read_only(method, "", || None)?;
             let page = listing::catalog(context, &asking.caller, asking.listing(""));
             Ok(respond::list(Box::pin(page).await?, method))
         }
         Route::Extensions => {
             subject.route = "extensions";
-            read_only(method, "")?;
+            read_only(method, "", || None)?;
             Ok(respond::list(listing::extensions(), method))
         }
     }
@@ -250,7 +251,8 @@ fn grant_pull(
     subject: &mut Subject,
 ) -> Result<Grant<Origin>, RequestError> {
     let granted = grant(context, asking, name, subject)?;
-    read_only(&asking.parts.method, unchangeable(&granted))?;
+    let target = || subject.target.clone();
+    read_only(&asking.parts.method, unchangeable(&granted), target)?;
     match granted {
         Granted::Proxied(grant) => Ok(grant),
         Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
@@ -265,13 +267,18 @@ fn unchangeable(granted: &Granted) -> &'static str {
     }
 }
 
-fn read_only(method: &Method, reason: &'static str) -> Result<(), RequestError> {
+fn read_only(
+    method: &Method,
+    reason: &'static str,
+    target: impl FnOnce() -> Option<String>,
+) -> Result<(), RequestError> {
     match *method {
         Method::GET | Method::HEAD => Ok(()),
         _ => Err(RequestError::Method {
             method: method.clone(),
             allow: READ,
             reason,
+            target: target(),
         }),
     }
 }

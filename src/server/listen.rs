@@ -121,6 +121,15 @@ impl Listeners {
         addresses.collect()
     }
 
+    /// Returns what does the handshakes, where TLS is spoken.
+    pub(super) fn tls(&self) -> Option<Arc<Tls>> {
+        let mut speeches = self.all.iter().map(|one| &one.speech);
+        speeches.find_map(|speech| match speech {
+            Speech::Encrypted(tls) => Some(tls.clone()),
+            Speech::Plain => None,
+        })
+    }
+
     /// Accepts the next connection.
     pub(super) async fn accept(&mut self) -> io::Result<Accepted> {
         let count = self.all.len();

@@ -198,6 +198,12 @@ impl Server {
         let connections = Tasks::new();
         let places = Arc::new(Semaphore::new(self.connections));
         let end = CancellationToken::new();
+        if let Some(tls) = self.listeners.tls() {
+            let (looking, stopping) = (tls.keep_current(self.tasks.clone()), stopping.clone());
+            drop(self.tasks.spawn("certificate", async move {
+                stopping.run_until_cancelled(looking).await;
+            }));
+        }
         loop {
             let accepted = tokio::select! {
                 () = stopping.cancelled() => break,

@@ -19,7 +19,7 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::metrics::Metrics;
-use crate::runtime::Stamp;
+use crate::runtime::{Stamp, Tasks};
 use crate::telemetry::with_causes;
 use crate::upstream::TlsError;
 use crate::upstream::tls::{read_certificates, read_pair};
@@ -44,6 +44,8 @@ pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 1_024;
 /// How often at most the files are looked at. They are small, and local: reading them takes less than a handshake.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often they are looked at when nobody connects: what is told of the certificate is right a scrape later.
+const LOOK_UNASKED: Duration = Duration::from_secs(5);
 /// How many sessions can be resumed, each some hundred bytes.
 const SESSIONS: usize = 4_096;
 /// What is offered to clients that choose (RFC 7301).
@@ -116,6 +118,16 @@ impl Tls {
         match tokio::time::timeout(HANDSHAKE_WITHIN, Box::pin(handshake)).await {
             Ok(encrypted) => Ok(encrypted?),
             Err(_) => Err(HandshakeError::Slow),
+        }
+    }
+
+    /// Looks at the files though nobody connects, until the future is dropped.
+    pub(super) async fn keep_current(self: Arc<Self>, tasks: Tasks) {
+        loop {
+            tokio::time::sleep(LOOK_UNASKED).await;
+            let tls = self.clone();
+            // What is kept stays whole, whatever panics.
+            drop(tasks.spawn_blocking(move || drop(tls.current())).await);
         }
     }
 
@@ -308,7 +320,7 @@ mod tests {
         };
         assert_eq!(told(), None);
         issue(2030);
-        let tls = Tls::open(files.clone(), metrics).unwrap();
+        let tls = Arc::new(Tls::open(files.clone(), metrics).unwrap());
         assert_eq!(told().as_deref(), Some("1893456000"));
         // Past what 32 bits hold, and past what UTCTime can say.
         issue(2060);
@@ -321,5 +333,12 @@ mod tests {
         tokio::time::advance(LOOK_EVERY).await;
         drop(tls.current());
         assert_eq!(told().as_deref(), Some("2840140800"));
+        // So it is when nobody connects.
+        issue(2050);
+        let watching = tls.keep_current(Tasks::new());
+        tokio::time::timeout(LOOK_UNASKED * 3, watching)
+            .await
+            .unwrap_err();
+        assert_eq!(told().as_deref(), Some("2524608000"));
     }
 }

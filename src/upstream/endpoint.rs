@@ -98,6 +98,7 @@ impl Endpoint {
             hosts: self.wire.health.standings(own),
             limits: self.wire.gates.all_closed(self.wire.clock.now()),
             quotas: self.wire.quotas.told(),
+            logins: self.authenticator.keyring().report(),
         }
     }
 

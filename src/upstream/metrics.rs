@@ -2,6 +2,7 @@
 //! come from: the labels are as many as the configuration has, whatever clients and registries send.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
@@ -131,29 +132,11 @@ impl Metrics {
         metrics
     }
 
-    /// Stops telling how an upstream is that is configured no more. What was counted of it stays, as counters have to.
+    /// Stops telling whether an upstream is offline that is configured no more. What was counted of it stays, as counters
+    /// have to.
     pub(super) fn forget(&self, upstream: &str) {
-        let own = UpstreamLabels {
-            upstream: upstream.into(),
-        };
-        self.resting.remove(&own);
-        self.offline.remove(&own);
-        self.forget_logins(upstream);
-    }
-
-    /// Stops telling how the logins of an upstream are, until something is known of them again.
-    pub(super) fn forget_logins(&self, upstream: &str) {
-        let known = &mut *self.logins();
-        for labels in known.extract_if(|labels| &*labels.upstream == upstream) {
-            for family in [
-                &self.pull_limit,
-                &self.pulls_remaining,
-                &self.pull_window,
-                &self.suspended,
-            ] {
-                family.remove(&labels);
-            }
-        }
+        let upstream = upstream.into();
+        self.offline.remove(&UpstreamLabels { upstream });
     }
 
     /// Each change is complete by itself, so that what a panic left is sound.
@@ -171,6 +154,7 @@ impl Metrics {
             received_bytes: self.received_bytes.get_or_create_owned(&own),
             resumed_transfers: self.resumed_transfers.get_or_create_owned(&own),
             upstream: own.upstream,
+            is_retired: Arc::default(),
         }
     }
 }
@@ -182,9 +166,29 @@ pub(super) struct UpstreamMetrics {
     upstream: Arc<str>,
     received_bytes: Counter,
     resumed_transfers: Counter,
+    /// Whether another configuration is in force. What is under way goes on, and tells nothing of how the upstream is.
+    /// Read and changed while `Metrics::logins` is held.
+    is_retired: Arc<AtomicBool>,
 }
 
 impl UpstreamMetrics {
+    /// Stops telling how the upstream and its logins are: another one has taken its place, or none.
+    pub(super) fn retire(&self) {
+        let known = &mut *self.all.logins();
+        self.is_retired.store(true, Ordering::Relaxed);
+        self.all.resting.remove(&self.own());
+        for labels in known.extract_if(|labels| labels.upstream == self.upstream) {
+            for family in [
+                &self.all.pull_limit,
+                &self.all.pulls_remaining,
+                &self.all.pull_window,
+                &self.all.suspended,
+            ] {
+                family.remove(&labels);
+            }
+        }
+    }
+
     /// Returns the upstream as it is configured: its name, or its pattern.
     pub(super) fn configured_name(&self) -> &Arc<str> {
         &self.upstream
@@ -216,6 +220,10 @@ impl UpstreamMetrics {
 
     /// Returns how many hosts of it rest.
     pub(super) fn resting(&self) -> Gauge {
+        let _known = self.all.logins();
+        if self.is_retired.load(Ordering::Relaxed) {
+            return Gauge::default();
+        }
         self.all.resting.get_or_create_owned(&self.own())
     }
 
@@ -232,34 +240,38 @@ impl UpstreamMetrics {
 
     /// Takes down what the registry lets a login pull.
     pub(super) fn quota(&self, login: Option<&LoginIdentity>, quota: Quota) {
-        let labels = self.labels(login);
-        let set = |family: &Family<LoginLabels, Gauge>, value: u64| {
-            family
-                .get_or_create(&labels)
-                .set(i64::try_from(value).unwrap_or(i64::MAX));
-        };
-        set(&self.all.pull_limit, quota.limit);
-        set(&self.all.pulls_remaining, quota.remaining);
-        set(&self.all.pull_window, quota.window.as_secs());
+        self.tell(login, |labels| {
+            let set = |family: &Family<LoginLabels, Gauge>, value: u64| {
+                family
+                    .get_or_create(labels)
+                    .set(i64::try_from(value).unwrap_or(i64::MAX));
+            };
+            set(&self.all.pull_limit, quota.limit);
+            set(&self.all.pulls_remaining, quota.remaining);
+            set(&self.all.pull_window, quota.window.as_secs());
+        });
     }
 
     /// Takes down whether a login is left alone.
     pub(super) fn login_suspended(&self, login: &LoginIdentity, is_suspended: bool) {
-        let labels = self.labels(Some(login));
-        let gauge = self.all.suspended.get_or_create_owned(&labels);
-        gauge.set(i64::from(is_suspended));
+        self.tell(Some(login), |labels| {
+            let gauge = self.all.suspended.get_or_create_owned(labels);
+            gauge.set(i64::from(is_suspended));
+        });
     }
 
-    fn labels(&self, login: Option<&LoginIdentity>) -> LoginLabels {
+    /// Tells something of a login, unless it is of no interest any more.
+    fn tell(&self, login: Option<&LoginIdentity>, tell: impl FnOnce(&LoginLabels)) {
         let labels = LoginLabels {
             upstream: self.upstream.clone(),
             login: login.map_or("anonymous", LoginIdentity::as_str).to_owned(),
         };
         let mut known = self.all.logins();
-        if !known.contains(&labels) {
-            known.insert(labels.clone());
+        if self.is_retired.load(Ordering::Relaxed) {
+            return;
         }
-        labels
+        tell(&labels);
+        known.insert(labels);
     }
 }
 

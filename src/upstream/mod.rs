@@ -50,7 +50,8 @@ mod wire;
 mod tests;
 
 pub use credentials::{
-    CredentialSettings, CredentialSource, HelperName, LoginIdentity, Secret, SecretSource,
+    CredentialReport, CredentialSettings, CredentialSource, CredentialState, HelperName,
+    LoginIdentity, Secret, SecretSource,
 };
 pub use egress::{EgressError, Traffic};
 pub use endpoint_url::{EndpointUrl, EndpointUrlError};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::credentials::LoginIdentity;
+use super::credentials::{CredentialReport, LoginIdentity};
 use super::error::{RateLimit, UpstreamError};
 use super::quota::Quota;
 use super::switch::Mode;
@@ -46,6 +46,8 @@ pub struct EndpointStanding {
     pub limits: Vec<ReachedLimit>,
     /// What it said last about pulls, for each login.
     pub quotas: Vec<ToldQuota>,
+    /// How its logins are, as far as that is known without looking.
+    pub logins: Vec<CredentialReport>,
 }
 
 /// What is known of one host.
@@ -131,6 +133,7 @@ impl EndpointStanding {
             hosts: vec![HostStanding::unasked(host)],
             limits: Vec::new(),
             quotas: Vec::new(),
+            logins: Vec::new(),
         }
     }
 }

@@ -128,9 +128,18 @@ impl Reply {
 
     /// Returns the message of an error of the registry API, if it is one.
     pub(super) fn message(&self) -> Option<String> {
+        self.error("message")
+    }
+
+    /// Returns what more is said of an error of the registry API, if it is one.
+    pub(super) fn detail(&self) -> Option<String> {
+        self.error("detail")
+    }
+
+    fn error(&self, part: &str) -> Option<String> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
-        let message = body["errors"][0]["message"].as_str()?;
-        Some(message.to_owned())
+        let told = body["errors"][0][part].as_str()?;
+        Some(told.to_owned())
     }
 }
 

@@ -1,8 +1,8 @@
-//! What is wrong with the registries behind a larder, as it says itself: those that rest, what is left of their limits,
-//! and what people lack.
+//! What is wrong with the registries behind a larder, as it says itself: those that rest, logins that were refused, what is
+//! left of limits, and what people lack.
 
 use super::finding::{Finding, Severity, Subject};
-use crate::admin::document::{Endpoint, Limited, Quota, Registry, State, Upstreams};
+use crate::admin::document::{Endpoint, Limited, LoginState, Quota, Registry, State, Upstreams};
 use crate::upstream::Mode;
 
 /// Which part of a limit is little: a tenth.
@@ -28,6 +28,7 @@ pub(super) fn judge(told: &Upstreams) -> Vec<Finding> {
             state(registry, &mut findings);
             lacking(registry, &mut findings);
             for endpoint in &registry.endpoints {
+                logins(registry, endpoint, &mut findings);
                 limits(registry, endpoint, &mut findings);
                 quotas(registry, endpoint, &mut findings);
             }
@@ -75,6 +76,29 @@ fn lacking(registry: &Registry, findings: &mut Vec<Finding>) {
     );
     let remedy = "`larder status --upstreams` has the list";
     findings.push(Finding::warning(Subject::Upstream, message, remedy));
+}
+
+fn logins(registry: &Registry, endpoint: &Endpoint, findings: &mut Vec<Finding>) {
+    for told in &endpoint.logins {
+        let (login, name) = (&told.login, &registry.name);
+        let (message, remedy) = match told.state {
+            LoginState::Unknown | LoginState::Usable => continue,
+            LoginState::Suspended => (
+                format!(
+                    "{name} refused the login {login}, which is left alone for some minutes: what needs it cannot be pulled"
+                ),
+                "put the right password or token where it comes from: larder reads it again by itself. `larder inspect` says \
+                 whether it works",
+            ),
+            LoginState::Unreadable => (
+                format!(
+                    "the login {login} of {name} cannot be read: what needs it cannot be pulled"
+                ),
+                "look at its file or helper, and whether the user that larder runs as may read it; the log of larder says why",
+            ),
+        };
+        findings.push(Finding::fault(Subject::Upstream, message, remedy));
+    }
 }
 
 fn limits(registry: &Registry, endpoint: &Endpoint, findings: &mut Vec<Finding>) {
@@ -159,6 +183,16 @@ mod tests {
         })
     }
 
+    fn with_logins(mut registry: serde_json::Value) -> serde_json::Value {
+        registry["endpoints"][0]["logins"] = json!([
+            {"login": "user ada", "state": "suspended"},
+            {"login": "user bob", "state": "usable"},
+            {"login": "file /x", "state": "unreadable"},
+            {"login": "helper y", "state": "unknown"},
+        ]);
+        registry
+    }
+
     #[test]
     fn troubles_are_told_by_how_bad_they_are() {
         let none = json!([]);
@@ -188,6 +222,24 @@ mod tests {
                     (
                         Severity::Warning,
                         "10 of 100 pulls are left at docker.io without a login",
+                    ),
+                ],
+            ),
+            (
+                judged("online", with_logins(registry("answers", &none, 50))),
+                vec![
+                    (
+                        Severity::Fault,
+                        "docker.io refused the login user ada, which is left alone for some minutes: what needs it cannot be \
+                         pulled",
+                    ),
+                    (
+                        Severity::Fault,
+                        "the login file /x of docker.io cannot be read: what needs it cannot be pulled",
+                    ),
+                    (
+                        Severity::Good,
+                        "50 of 100 pulls are left at docker.io without a login",
                     ),
                 ],
             ),

@@ -49,6 +49,8 @@ pub(super) struct Reloader {
     rooms: Rooms,
     metrics: ReloadMetrics,
     clock: Clock,
+    /// The files that what was refused last names, and that may be what was wrong.
+    suspects: Vec<PathBuf>,
 }
 
 impl Reloader {
@@ -67,10 +69,12 @@ impl Reloader {
             rooms,
             metrics,
             clock,
+            suspects: Vec::new(),
         }
     }
 
-    /// Returns the files that a configuration is made of and that are read with it alone.
+    /// Returns the files that a configuration is made of and that are read with it alone, and those because of which the
+    /// last one may have been refused.
     fn files(&self) -> Vec<PathBuf> {
         let Source {
             flags,
@@ -78,9 +82,8 @@ impl Reloader {
             loaded,
         } = &self.source;
         let mut files = surroundings.file_candidates(flags.config.as_deref());
-        let upstreams = loaded.settings.upstreams.iter();
-        let endpoints = upstreams.flat_map(|upstream| &upstream.endpoints);
-        files.extend(endpoints.filter_map(|endpoint| endpoint.tls.ca_file.clone()));
+        files.extend(authorities(&loaded.settings));
+        files.extend(self.suspects.iter().cloned());
         files
     }
 
@@ -94,18 +97,26 @@ impl Reloader {
             surroundings,
             loaded,
         } = &self.source;
-        let new = config::load(flags, surroundings).map_err(|faults| {
-            let faults = faults.as_slice().iter();
-            self.refused(faults.map(|fault| format!("{}: {}", fault.place, fault.message)))
-        })?;
+        self.suspects.clear();
+        let new = match config::load(flags, surroundings) {
+            Ok(new) => new,
+            Err(faults) => {
+                let faults = faults.as_slice().iter();
+                self.suspects = faults.clone().flat_map(|it| it.files.clone()).collect();
+                let told = faults.map(|fault| format!("{}: {}", fault.place, fault.message));
+                return Err(self.refused(told));
+            }
+        };
         if let (Some(file), None) = (&loaded.file, &new.file) {
             // Where it is only looked for, none would be fine: but this one is being replaced, or was lost.
             let gone = format!("{}: the file is gone", file.display());
             return Err(self.refused(std::iter::once(gone)));
         }
         let reloaded = Reloaded::compare(loaded, new);
-        let applied = self.apply(&reloaded);
-        applied.map_err(|error| self.refused(std::iter::once(with_causes(&*error).to_string())))?;
+        self.apply(&reloaded).map_err(|error| {
+            self.suspects = authorities(&reloaded.loaded.settings).collect();
+            self.refused(std::iter::once(with_causes(&*error).to_string()))
+        })?;
         self.metrics.succeeded(self.clock.now());
         say(&reloaded);
         let Reloaded {
@@ -160,6 +171,13 @@ impl Reloader {
         let message = format!("the configuration cannot be used, nothing is changed: {faults}");
         OperationError::new(ErrorCode::InvalidConfiguration, message)
     }
+}
+
+/// Returns the files of certificates that endpoints are trusted by.
+fn authorities(settings: &config::Settings) -> impl Iterator<Item = PathBuf> {
+    let upstreams = settings.upstreams.iter();
+    let endpoints = upstreams.flat_map(|upstream| &upstream.endpoints);
+    endpoints.filter_map(|endpoint| endpoint.tls.ca_file.clone())
 }
 
 /// Says in the log what another configuration changes.

@@ -75,6 +75,20 @@ impl Table {
         settings: Vec<Settings>,
         maker: &Maker,
     ) -> Result<Self, SetupError> {
+        let patterns: Vec<_> = settings.iter().map(|it| it.pattern.clone()).collect();
+        let new = self.planned(settings, maker).inspect_err(|_| {
+            // Nothing came of those that would have been new.
+            for pattern in patterns.iter().filter(|it| self.plan(it).is_none()) {
+                maker.parts.metrics.forget(&pattern.to_string());
+            }
+        })?;
+        self.turn_switches(&new, maker);
+        self.take_down(&new, maker);
+        Ok(new)
+    }
+
+    /// Makes the table of other settings, with all that stays the same.
+    fn planned(&self, settings: Vec<Settings>, maker: &Maker) -> Result<Self, SetupError> {
         let mut new = Self::empty();
         for entry in settings {
             let (pattern, mode) = (entry.pattern.clone(), entry.mode);
@@ -100,8 +114,6 @@ impl Table {
                 new.fitting.insert((*name).clone(), fitting);
             }
         }
-        self.turn_switches(&new, maker);
-        self.take_down(&new, maker);
         Ok(new)
     }
 
@@ -131,11 +143,12 @@ impl Table {
     fn take_down(&self, new: &Self, maker: &Maker) {
         for (pattern, _) in &self.order {
             let (old, new) = (self.plan(pattern), new.plan(pattern));
-            let name = pattern.to_string();
-            match (old, new) {
-                (Some(old), Some(new)) if Arc::ptr_eq(old, new) => {}
-                (_, Some(_)) => maker.parts.metrics.forget_logins(&name),
-                (_, None) => maker.parts.metrics.forget(&name),
+            let is_same = |old: &&Arc<Plan>| new.is_some_and(|new| Arc::ptr_eq(old, new));
+            if let Some(old) = old.filter(|old| !is_same(old)) {
+                old.metrics.retire();
+            }
+            if new.is_none() {
+                maker.parts.metrics.forget(&pattern.to_string());
             }
         }
     }
@@ -209,7 +222,7 @@ impl Table {
         }
     }
 
-    fn plan(&self, pattern: &UpstreamPattern) -> Option<&Arc<Plan>> {
+    pub(super) fn plan(&self, pattern: &UpstreamPattern) -> Option<&Arc<Plan>> {
         match pattern {
             UpstreamPattern::Exactly(name) => self.named.get(name).map(|named| &named.plan),
             UpstreamPattern::Labels(_) => {

@@ -8,9 +8,21 @@ use super::*;
 use crate::runtime::{Clock, InstanceId, Tasks};
 use crate::upstream::credentials::LoginIdentity;
 use crate::upstream::endpoint_url::EndpointUrl;
-use crate::upstream::metrics::Metrics;
+use crate::upstream::metrics::{Metrics, UpstreamMetrics};
+use crate::upstream::quota::Quota;
 use crate::upstream::settings::{Egress, EndpointSettings, Limits};
 use crate::upstream::switch::Mode;
+
+impl Table {
+    /// Returns what is counted of an upstream by those that were made of it.
+    fn metrics(&self, name: &str) -> UpstreamMetrics {
+        let upstream = name.parse().unwrap();
+        self.plan(&UpstreamPattern::Exactly(upstream))
+            .unwrap()
+            .metrics
+            .clone()
+    }
+}
 
 fn upstreams(settings: &[(&str, &[&str])]) -> Upstreams {
     of(settings, Metrics::default())
@@ -180,28 +192,78 @@ fn a_file_of_certificates_that_changed_is_read_again() {
     assert!(!Arc::ptr_eq(&first, &get()));
 }
 
+/// Returns what metrics tell.
+fn told(registry: &Registry) -> String {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+    text
+}
+
 #[test]
 fn metrics_tell_nothing_of_what_is_configured_no_more() {
     let mut registry = Registry::default();
-    let metrics = Metrics::register(&mut registry);
-    let upstreams = of(&[("a.io", &[]), ("b.io", &[])], metrics.clone());
-    for name in ["a.io", "b.io"] {
-        let login = LoginIdentity::new("user ada");
-        metrics.of(name).login_suspended(&login, true);
-        upstreams.get(&name.parse().unwrap());
-    }
-    let mut settings = usual(&["a.io"]);
+    let upstreams = of(
+        &[("a.io", &[]), ("b.io", &[]), ("c.io", &[])],
+        Metrics::register(&mut registry),
+    );
+    let table = upstreams.table.now();
+    let before = ["a.io", "b.io", "c.io"].map(|name| table.metrics(name));
+    let login = LoginIdentity::new("user ada");
+    let quota = Quota {
+        limit: 100,
+        remaining: 50,
+        window: std::time::Duration::from_hours(6),
+    };
+    // What is under way goes on with what there was.
+    let resting = before.clone().map(|metrics| metrics.resting());
+    let tell = || {
+        for (metrics, resting) in before.iter().zip(&resting) {
+            metrics.login_suspended(&login, true);
+            metrics.quota(None, quota);
+            metrics.resting().inc();
+            resting.inc();
+        }
+    };
+    tell();
+    let mut settings = usual(&["a.io", "c.io"]);
     settings[0].token_hosts = vec!["auth.io".into()];
     upstreams.reconfigure(settings).unwrap();
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-    assert!(
-        text.contains("upstream_offline{upstream=\"a.io\"} 0"),
-        "{text}"
-    );
-    assert!(
-        !text.contains("upstream_offline{upstream=\"b.io\"}"),
-        "{text}"
-    );
-    assert!(!text.contains("login_suspended{"), "{text}");
+    tell();
+    let text = told(&registry);
+    let has = |line: &str| text.contains(line);
+    for (metric, labels) in [
+        ("upstream_login_suspended", ",login=\"user ada\""),
+        ("upstream_pull_limit", ",login=\"anonymous\""),
+        ("upstream_pulls_remaining", ",login=\"anonymous\""),
+        ("upstream_pull_window_seconds", ",login=\"anonymous\""),
+        ("upstream_resting", ""),
+    ] {
+        for (name, is_told) in [("a.io", false), ("b.io", false), ("c.io", true)] {
+            let line = format!("{metric}{{upstream=\"{name}\"{labels}}}");
+            assert_eq!(has(&line), is_told, "{line}\n{text}");
+        }
+    }
+    assert!(has("upstream_offline{upstream=\"a.io\"} 0"), "{text}");
+    assert!(!has("upstream_offline{upstream=\"b.io\"}"), "{text}");
+    // What has its place is told of.
+    let after = upstreams.table.now().metrics("a.io");
+    after.resting().inc();
+    after.login_suspended(&login, false);
+    let text = told(&registry);
+    assert!(text.contains("upstream_resting{upstream=\"a.io\"} 1"));
+    assert!(text.contains("upstream_login_suspended{upstream=\"a.io\",login=\"user ada\"} 0"));
+}
+
+#[test]
+fn metrics_tell_nothing_of_what_came_to_nothing() {
+    let mut registry = Registry::default();
+    let upstreams = of(&[("a.io", &[])], Metrics::register(&mut registry));
+    let mut settings = usual(&["a.io", "new.io", "b.io"]);
+    let mut endpoint = EndpointSettings::from("https://b.io".parse::<EndpointUrl>().unwrap());
+    endpoint.tls.ca_file = Some("/nowhere/ca.pem".into());
+    settings[2].endpoints = vec![endpoint];
+    upstreams.reconfigure(settings).unwrap_err();
+    let text = told(&registry);
+    let has = |name: &str| text.contains(&format!("upstream_offline{{upstream=\"{name}\"}}"));
+    assert_eq!(["a.io", "new.io", "b.io"].map(has), [true, false, false]);
 }

@@ -158,3 +158,21 @@ async fn a_file_that_is_gone_leaves_what_was_read() {
     running.pull("app", "1").await;
     running.stop().await;
 }
+
+#[tokio::test]
+async fn what_was_refused_because_of_a_file_is_tried_again_when_that_file_is_mended() {
+    let (first, second) = (registry().await, registry().await);
+    let larder = Larder::knowing(&first);
+    let mut running = larder.serve().await;
+    let password = larder.folder.path().join("password");
+    std::fs::create_dir(&password).unwrap();
+    let login = "credentials = { username = 'ada', password_file = 'password' }";
+    let larder = larder.and(&another(&second)).and(login);
+    larder.write();
+    running.says("cannot be used: nothing is changed").await;
+    std::fs::remove_dir(&password).unwrap();
+    std::fs::write(&password, "secret").unwrap();
+    let line = running.says("was read again, and is in force").await;
+    assert_eq!(line["config.changed"], "upstream other.test");
+    running.stop().await;
+}

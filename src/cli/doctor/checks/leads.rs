@@ -7,12 +7,14 @@ use super::shown;
 use crate::addressing::Origin;
 use crate::cli::doctor::ask::{Asked, Door, Reply};
 use crate::cli::doctor::finding::{Finding, Subject};
-use crate::cli::doctor::way::{Said, Scope, Way};
+use crate::cli::doctor::way::{Naming, Said, Scope, Way};
 use crate::oci::UpstreamName;
 
 /// What is asked for, of a repository that need not exist.
 const REPOSITORY: &str = "larder/doctor";
 const PART: &str = "manifests/latest";
+/// What stands before the repository where no registry is named.
+const UNSAID: &str = "/v2";
 
 /// Asks where the requests of the clients lead. What is right is told once a client.
 pub(super) async fn look(door: &Door, ways: &[Way], findings: &mut Vec<Finding>) {
@@ -26,6 +28,10 @@ pub(super) async fn look(door: &Door, ways: &[Way], findings: &mut Vec<Finding>)
         };
         if reply.status != StatusCode::METHOD_NOT_ALLOWED {
             findings.push(astray(door, way, &origin, &reply).at(&way.spot));
+            continue;
+        }
+        if let Some(other) = elsewhere(way, &reply, &origin) {
+            findings.push(mistaken(door, way, &origin, &other).at(&way.spot));
             continue;
         }
         let scope = way.scope.shown();
@@ -57,6 +63,28 @@ fn astray(door: &Door, way: &Way, origin: &Origin, reply: &Reply) -> Finding {
         ),
         _ => "write the files of this client anew with `larder client-config`".to_owned(),
     };
+    Finding::fault(Subject::Registry, message, remedy)
+}
+
+/// Returns where a name led, as larder says it, of which the client did not say the registry and meant another. A larder that
+/// does not tell is taken to be right; so is what the client says, which may be an alias.
+fn elsewhere(way: &Way, reply: &Reply, origin: &Origin) -> Option<String> {
+    let is_said = way.naming == Naming::Parameter || way.path != UNSAID;
+    let led = reply.detail().filter(|_| !is_said)?;
+    (led != origin.to_string()).then_some(led)
+}
+
+/// Says that a client is given the images of another registry.
+fn mistaken(door: &Door, way: &Way, origin: &Origin, other: &str) -> Finding {
+    let (address, client, name) = (shown(door), way.client.name(), &origin.upstream);
+    let message = format!(
+        "{client} asks {address} for images of {name} without saying so, and larder takes them for those of another \
+         registry: {origin} leads to {other}"
+    );
+    let remedy = format!(
+        "set default_upstream = \"{name}\" in [server] of larder; or where that is to stay as it is, write the files of this \
+         client anew with `larder client-config`, or take larder out of them"
+    );
     Finding::fault(Subject::Registry, message, remedy)
 }
 

@@ -2,7 +2,8 @@
 //! those that nobody asked yet.
 
 use crate::admin::document::{
-    Host, Limited, Moment, Quota, ReachedLimit, Registry, State, Upstream, Upstreams,
+    Host, Limited, Login, LoginState, Moment, Quota, ReachedLimit, Registry, State, Upstream,
+    Upstreams,
 };
 use crate::cli::ago::{ago, until};
 use crate::cli::columns::columns;
@@ -106,6 +107,16 @@ fn row(upstream: &Upstream, registry: &Registry, now: Moment) -> Vec<String> {
     ]
 }
 
+/// Says what is wrong with a login.
+fn troubled_login(told: &Login) -> Option<String> {
+    let what = match told.state {
+        LoginState::Unknown | LoginState::Usable => return None,
+        LoginState::Suspended => "was refused, and is left alone for some minutes",
+        LoginState::Unreadable => "cannot be read",
+    };
+    Some(format!("the login {} {what}", told.login))
+}
+
 /// Says what there is to say of a registry beside its row.
 fn detail(upstream: &Upstream, registry: &Registry, now: Moment) -> Vec<String> {
     let mut lines = Vec::new();
@@ -116,6 +127,7 @@ fn detail(upstream: &Upstream, registry: &Registry, now: Moment) -> Vec<String> 
     for place in &registry.endpoints {
         lines.extend(place.limits.iter().map(|reached| limit(reached, now)));
         lines.extend(place.quotas.iter().map(|told| quota(told, now)));
+        lines.extend(place.logins.iter().filter_map(troubled_login));
     }
     if !registry.stale.is_empty() {
         let counts = registry.stale.iter();

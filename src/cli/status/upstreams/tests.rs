@@ -16,7 +16,7 @@ fn host(state: &str, failure: Option<&str>) -> Value {
 fn registry(name: &str, state: &str, host: &Value) -> Value {
     json!({
         "name": name, "state": state, "since": "2026-09-21T14:00:00Z", "stale": {}, "lacking": [],
-        "endpoints": [{"url": "https://r.io", "hosts": [host], "limits": [], "quotas": []}],
+        "endpoints": [{"url": "https://r.io", "hosts": [host], "limits": [], "quotas": [], "logins": []}],
     })
 }
 
@@ -48,6 +48,9 @@ fn those_in_trouble_are_told_in_full_and_those_not_asked_in_one_line() {
     hub["endpoints"][0]["quotas"] = json!([{
         "login": "user acme", "limit": 200, "remaining": 3, "window_seconds": 21600, "at": "2026-09-21T14:13:00Z",
     }]);
+    hub["endpoints"][0]["logins"] = json!([
+        {"login": "user acme", "state": "suspended"}, {"login": "helper x", "state": "unknown"},
+    ]);
     let text = shown(&[
         upstream("docker.io", "online", &[hub]),
         upstream(
@@ -83,6 +86,7 @@ fn those_in_trouble_are_told_in_full_and_those_not_asked_in_one_line() {
       registry-1.docker.io rests; 1 minute ago: \u{1b}[2Jit failed
       registry-1.docker.io allows no more pulls (anonymous); it is asked for them again in 1 hour
       user acme: 3 of about 200 pulls per 6h left, as was said 20 seconds ago
+      the login user acme was refused, and is left alone for some minutes
       stale answers: 1 rate limited, 7 unreachable
       people lack:
         IMAGE                REQUESTS  FIRST           LAST      WHY

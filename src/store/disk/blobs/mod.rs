@@ -274,6 +274,7 @@ impl Shared {
             .is_ok_and(|found| found.is_some_and(|(_, found)| found.inode == stamp.inode));
         if is_same {
             fs::remove_file(&path).map_err(|error| StoreError::io("remove", &path, error))?;
+            self.open_files.forget(&digest);
         }
         Ok(None)
     }
@@ -295,6 +296,7 @@ impl Shared {
                 Ok(Some((_, stamp))) if self.stamps.is_remembered(&digest, stamp) => stamp,
                 _ => {
                     fs::rename(spool.path(), &path).map_err(describe("move into place"))?;
+                    self.open_files.forget(&digest);
                     let metadata = spool.file().metadata();
                     let stamp = Stamp::of(&metadata.map_err(describe("examine"))?);
                     self.stamps.remember(digest, stamp);

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 
 use crate::oci::Digest;
@@ -41,29 +42,41 @@ impl Sound {
 }
 
 /// Open files by the digest of their content.
+///
+/// The cache drops what it no longer has some time later, and on a quiet machine that can be never: so it has places of
+/// files, which are emptied at once. A file that is open takes its room on the disk though its name is gone.
 #[derive(Debug)]
-pub(super) struct OpenFiles(Cache<Digest, Sound>);
+pub(super) struct OpenFiles(Cache<Digest, Place>);
+
+type Place = Arc<ArcSwapOption<Sound>>;
 
 impl Default for OpenFiles {
     fn default() -> Self {
-        Self(Cache::new(LIMIT))
+        let places = Cache::builder()
+            .max_capacity(LIMIT)
+            .eviction_listener(|_, place: Place, _| place.store(None));
+        Self(places.build())
     }
 }
 
 impl OpenFiles {
     /// Returns the open file of a blob, if it is still what it was.
     pub(super) fn find(&self, digest: &Digest) -> Option<Sound> {
-        let sound = self.0.get(digest)?;
+        let sound = self.0.get(digest)?.load_full()?;
         if sound.is_untouched() {
-            return Some(sound);
+            return Some(Sound::clone(&sound));
         }
-        self.0.invalidate(digest);
+        self.forget(digest);
         None
     }
 
-    /// Keeps a file open.
+    /// Keeps a file open, unless its name was taken away since it was opened: nobody would say so again.
     pub(super) fn keep(&self, digest: Digest, sound: &Sound) {
-        self.0.insert(digest, sound.clone());
+        let place = Place::new(ArcSwapOption::from_pointee(sound.clone()));
+        self.0.insert(digest, place.clone());
+        if !sound.is_untouched() {
+            place.store(None);
+        }
     }
 
     /// Lets go of a file, so that its room is free once nobody reads it.

@@ -1,7 +1,7 @@
 //! What files of blobs promise when something else touches them.
 
 use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, symlink};
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::TryStreamExt;
@@ -259,4 +259,51 @@ async fn removing_forgets_the_stamp() {
     assert_eq!(stamps().await, 1);
     fixture.blobs.remove(&digest).await.unwrap();
     assert_eq!(stamps().await, 0);
+}
+
+/// Tells whether this process holds a file open that has this path, or had it.
+#[cfg(target_os = "linux")]
+fn holds_open(path: &std::path::Path) -> bool {
+    let gone = format!("{} (deleted)", path.display());
+    let opened = fs::read_dir("/proc/self/fd").unwrap();
+    let links = opened.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    links
+        .into_iter()
+        .any(|link| link == path || link.as_os_str() == gone.as_str())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_room_of_what_is_removed_is_free_at_once() {
+    let fixture = Fixture::new();
+    let (digest, path) = fixture.keep().await;
+    assert_eq!(fixture.whole(&digest).await.unwrap(), CONTENT);
+    // Two may open it at the same time.
+    let (file, stamp) = open(&path).unwrap().unwrap();
+    fixture
+        .blobs
+        .0
+        .open_files
+        .keep(digest, &Sound::new(file, stamp));
+    assert!(holds_open(&path), "it is kept open");
+    fixture.blobs.remove(&digest).await.unwrap();
+    assert!(!holds_open(&path));
+    // Nor is what another file took the place of.
+    let (digest, path) = fixture.keep().await;
+    assert_eq!(fixture.whole(&digest).await.unwrap(), CONTENT);
+    let before = fs::metadata(&path).unwrap().ino();
+    touch(&path);
+    fixture.keep().await;
+    assert_ne!(fs::metadata(&path).unwrap().ino(), before);
+    assert!(!holds_open(&path));
+    // Who was opening it while it went keeps nothing either.
+    let (digest, path) = fixture.keep().await;
+    let (file, stamp) = open(&path).unwrap().unwrap();
+    fixture.blobs.remove(&digest).await.unwrap();
+    fixture
+        .blobs
+        .0
+        .open_files
+        .keep(digest, &Sound::new(file, stamp));
+    assert!(!holds_open(&path));
 }

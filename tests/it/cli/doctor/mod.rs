@@ -219,6 +219,27 @@ async fn a_registry_that_larder_does_not_know_is_a_fault() {
 }
 
 #[tokio::test]
+async fn a_default_that_is_not_the_registry_that_docker_means_is_a_fault() {
+    let registry = registry().await;
+    let larder = Larder::knowing(&registry);
+    let running = larder.serve().await;
+    let address = running.address();
+    let machine = Machine::new();
+    let mirrors = format!(r#"{{"registry-mirrors": ["http://{address}"]}}"#);
+    machine.write("etc/docker/daemon.json", &mirrors);
+    let done = machine.examine(&larder, &[]).await;
+    assert_eq!(done.code, 1, "{done:?}");
+    let told = format!(
+        "registry: docker asks http://{address} for images of docker.io without saying so, and larder takes them for those of \
+         another registry: docker.io/larder/doctor leads to up.test/larder/doctor"
+    );
+    assert_found(&done, "fault", &told);
+    assert!(format!("{done:?}").contains("set default_upstream = "));
+    assert_eq!(registry.requests().len(), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_larder_that_is_down_is_a_fault() {
     let registry = registry().await;
     let larder = Larder::knowing(&registry);
