@@ -50,6 +50,8 @@ pub struct Evictor {
     parts: Parts,
     /// Whether less went than had to, the last time.
     was_short: bool,
+    /// What went the last time.
+    gone: Vec<Digest>,
 }
 
 /// What went.
@@ -65,6 +67,7 @@ impl Evictor {
         Self {
             parts,
             was_short: false,
+            gone: Vec::new(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Evictor {
                     None => 0,
                     Some(_) => self.occasion().await,
                 };
-                self.parts.usage.write_down().await;
+                self.write_down().await;
                 match space().await {
                     Ok(space) => self.make_room(space, lacking).await,
                     Err(error) => tracing::warn!(
@@ -143,6 +146,18 @@ impl Evictor {
         }
     }
 
+    /// Writes down what was used. Who found a blob while it was removed has taken a note of it only afterwards, and it would
+    /// be counted though it is gone.
+    pub(super) async fn write_down(&mut self) {
+        let Parts { blobs, usage, .. } = &self.parts;
+        for digest in std::mem::take(&mut self.gone) {
+            if usage.is_in_use(&digest) && matches!(blobs.size(&digest).await, Ok(None)) {
+                usage.disregard(&digest);
+            }
+        }
+        usage.write_down().await;
+    }
+
     /// Removes as much as has to go.
     pub(super) async fn make_room(&mut self, space: Space, lacking: u64) {
         if self.parts.usage.kept().is_none() {
@@ -189,7 +204,7 @@ impl Evictor {
     }
 
     /// Removes so many bytes, if so many can go.
-    async fn evict(&self, excess: u64) -> Evicted {
+    async fn evict(&mut self, excess: u64) -> Evicted {
         let Parts {
             blobs,
             leases,
@@ -197,6 +212,7 @@ impl Evictor {
             metrics,
             ..
         } = &self.parts;
+        let gone = &mut self.gone;
         let (mut evicted, mut failures) = (Evicted::default(), 0);
         let mut entries = usage.oldest_first();
         while evicted.bytes < excess && failures < FAILURES {
@@ -215,9 +231,10 @@ impl Evictor {
                 continue;
             }
             let removed = match blobs.remove(&entry.digest).await {
-                Ok(()) => usage.left(&entry.digest).await,
+                Ok(()) => usage.evicted(&entry.digest).await,
                 Err(error) => Err(error),
             };
+            gone.push(entry.digest);
             match removed {
                 Ok(()) => {
                     metrics.evicted(entry.size);

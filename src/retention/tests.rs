@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
 
 use super::*;
-use crate::oci::{Algorithm, Digest, Measurer};
+use crate::oci::{Algorithm, ByteRange, Digest, Measurer};
 use crate::runtime::{Clock, Live, Tasks, Timestamp};
 use crate::store::memory::{MemoryBlobs, MemoryRecords};
 use crate::store::{
-    BlobStore, Durability, LeaseTable, RecordKey, RecordStore, Space, SpaceFloor, SpoolArea,
+    BlobStore, Durability, LeaseTable, OpenBlob, RecordKey, RecordStore, Space, SpaceFloor,
+    SpoolArea, StoreError, StoredBlob, VerifiedSpool,
 };
 
 const KIB: u64 = 1024;
@@ -278,4 +281,84 @@ async fn what_could_not_make_enough_room_is_not_gone_through_for_each_blob_that_
     fixture.make_room().await;
     assert!(!fixture.has(&read).await);
     assert!(waited(&fixture).await < Duration::from_secs(1));
+}
+
+/// A store of blobs to which something happens at the moment at which one is removed.
+#[derive(Debug)]
+struct Removing {
+    blobs: Arc<MemoryBlobs>,
+    usage: Arc<Usage>,
+    meanwhile: Meanwhile,
+}
+
+/// What happens meanwhile.
+#[derive(Clone, Copy, Debug)]
+enum Meanwhile {
+    /// The blob comes again, when it is gone.
+    Comes,
+    /// Somebody found it, and takes a note of that when it is gone.
+    Found,
+}
+
+#[async_trait]
+impl BlobStore for Removing {
+    async fn open(
+        &self,
+        digest: &Digest,
+        range: Option<ByteRange>,
+    ) -> Result<Option<OpenBlob>, StoreError> {
+        self.blobs.open(digest, range).await
+    }
+
+    async fn size(&self, digest: &Digest) -> Result<Option<u64>, StoreError> {
+        self.blobs.size(digest).await
+    }
+
+    async fn adopt(&self, spool: VerifiedSpool, durability: Durability) -> Result<(), StoreError> {
+        self.blobs.adopt(spool, durability).await
+    }
+
+    async fn remove(&self, digest: &Digest) -> Result<(), StoreError> {
+        let size = self.blobs.size(digest).await?.unwrap();
+        match self.meanwhile {
+            Meanwhile::Comes => self.usage.arrived(*digest, size),
+            Meanwhile::Found => {
+                self.blobs.remove(digest).await?;
+                self.usage.used(*digest, size);
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> BoxStream<'static, Result<StoredBlob, StoreError>> {
+        self.blobs.list()
+    }
+}
+
+#[tokio::test]
+async fn what_comes_or_is_found_while_it_is_removed_is_counted_as_it_is() {
+    for (meanwhile, kib) in [(Meanwhile::Comes, 600), (Meanwhile::Found, 0)] {
+        let mut fixture = Fixture::keeping(1000 * KIB).await;
+        fixture.keep(1, 600).await;
+        fixture.hour().await;
+        fixture.settings.replace(Settings { max_size: Some(0) });
+        fixture.evictor = Evictor::new(Parts {
+            blobs: Arc::new(Removing {
+                blobs: fixture.blobs.clone(),
+                usage: fixture.usage.clone(),
+                meanwhile,
+            }),
+            leases: fixture.leases.clone(),
+            usage: fixture.usage.clone(),
+            floor: SpaceFloor::new(0),
+            settings: fixture.settings.clone(),
+            metrics: Metrics::default(),
+            tasks: Tasks::new(),
+        });
+        fixture.evictor.make_room(ROOMY, 0).await;
+        fixture.evictor.write_down().await;
+        let kept = fixture.usage.kept().unwrap();
+        assert_eq!(kept.bytes, kib * KIB, "{meanwhile:?}");
+        assert_eq!(fixture.counted().await, kept, "{meanwhile:?}");
+    }
 }

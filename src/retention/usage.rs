@@ -136,6 +136,20 @@ impl Usage {
         lock(&self.gathered).contains_key(digest)
     }
 
+    /// Takes a note that a blob was removed that was not in use. When it came again meanwhile, or was found there a moment
+    /// before, that note stays.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that cannot be written down; it is found when all blobs are looked at.
+    pub(super) async fn evicted(&self, digest: &Digest) -> Result<(), StoreError> {
+        self.forget(digest).await
+    }
+
+    /// Takes back the note that a blob was used: it is not there.
+    pub(super) fn disregard(&self, digest: &Digest) {
+        lock(&self.gathered).remove(digest);
+    }
+
     /// Takes a note that a blob is gone.
     ///
     /// # Errors
