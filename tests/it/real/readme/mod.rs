@@ -13,19 +13,35 @@ use super::support::process::Process;
 use crate::readme::{Language, blocks, to_run};
 use stage::Stage;
 
+/// How long a program may take that looks at files.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How much of larder's log is shown when a block fails.
 const LOG: &str = "tail -n 20 /var/log/stage/larder";
 
 #[test]
-#[ignore = "needs root, containerd, docker.io, docker-registry, kubectl, podman, prometheus, skopeo and systemd (.ci/run installs them)"]
+#[ignore = "needs root, containerd, curl, docker.io, docker-registry, ip, kubectl, podman, promtool, skopeo and systemd (.ci/run installs them)"]
 fn every_block_that_is_not_in_the_table_does_what_it_should() {
     let stage = Stage::set();
+    // What fails in the middle of a block fails the block.
+    let talk = stage.run("echo why >&2; false | cat\ntrue\n");
+    assert_eq!(talk, Err("why\n".to_owned()));
     for block in to_run() {
         if let Err(talk) = stage.run(&block.text) {
             let log = stage.run(LOG).unwrap_or_default();
             panic!("{block} fails:\n{talk}\nthe log of larder:\n{log}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs shellcheck (.ci/run installs it)"]
+fn the_scripts_of_the_stage_are_plain_posix() {
+    let mut shellcheck = Command::new("shellcheck");
+    shellcheck
+        .arg("--shell=sh")
+        .args(["set.sh", "systemctl"].map(stage::source));
+    Process::run(&mut shellcheck, PATIENCE).unwrap();
 }
 
 #[test]
@@ -44,5 +60,5 @@ fn prometheus_takes_what_it_is_asked_for() {
     fs::write(&rules, text + "]}]\n").unwrap();
     let mut promtool = Command::new("promtool");
     promtool.args(["check", "rules"]).arg(&rules);
-    Process::run(&mut promtool, Duration::from_secs(60)).unwrap();
+    Process::run(&mut promtool, PATIENCE).unwrap();
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -94,7 +94,7 @@ fn address(number: u8) -> String {
 }
 
 /// Returns the path of a file beside this one.
-fn source(name: &str) -> std::path::PathBuf {
+pub(super) fn source(name: &str) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/real/readme");
     here.join(name)
 }

@@ -76,7 +76,7 @@ impl Sandbox {
         }
     }
 
-    /// Returns a command that sees what the daemon sees, other processes aside unless the namespaces say so.
+    /// Returns a command that is in the namespaces with which the daemon was started.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
