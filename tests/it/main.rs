@@ -17,6 +17,7 @@ mod fuzz;
 mod lists;
 mod pull;
 mod quirks;
+mod readme;
 mod real;
 mod server;
 mod support;

@@ -15,7 +15,7 @@ fn uncommented(text: &str) -> String {
 }
 
 /// Has larder look at a configuration, and returns what it says.
-fn check(text: &str, variables: &[(String, String)]) -> String {
+pub(crate) fn check(text: &str, variables: &[(String, String)]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("larder.toml");
     fs::write(&config, text).unwrap();

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 mod agreement;
 mod chart;
-mod configuration;
+pub(crate) mod configuration;
 mod kubernetes;
 mod metrics;
 mod nodes;

@@ -17,4 +17,5 @@ mod matrix;
 mod outages;
 mod parts;
 mod pulls;
+mod readme;
 mod support;

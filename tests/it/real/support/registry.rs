@@ -43,7 +43,7 @@ pub(crate) const USER: &str = "reader";
 pub(crate) const PASSWORD: &str = "corr:ect \"hörse\"";
 
 /// The same as the registry wants it: bcrypt, with as little work as that can be.
-const HTPASSWD: &str = "reader:$2y$04$Wi.5MP/jks0roUsqzisyNeneixe70Hu/CUK9y0xA.Wsp08uXTIRAe\n";
+const HASH: &str = "$2y$04$Wi.5MP/jks0roUsqzisyNeneixe70Hu/CUK9y0xA.Wsp08uXTIRAe";
 
 /// What a registry and its token service call each other.
 pub(crate) const SERVICE: &str = "registry.test";
@@ -167,6 +167,11 @@ impl Registry {
     }
 }
 
+/// Returns the line by which a registry knows a user whose password is [`PASSWORD`].
+pub(crate) fn htpasswd(user: &str) -> String {
+    format!("{user}:{HASH}\n")
+}
+
 /// Returns whether a registry on this port answers that it is one.
 fn pings(port: u16) -> bool {
     // 401 is the answer of one that wants a login.
@@ -184,7 +189,7 @@ impl Door {
             Self::Open => String::new(),
             Self::Password => {
                 let file = folder.join("htpasswd");
-                fs::write(&file, HTPASSWD).unwrap();
+                fs::write(&file, htpasswd(USER)).unwrap();
                 format!(
                     "auth: {{htpasswd: {{realm: larder, path: '{}'}}}}\n",
                     file.display()

@@ -15,6 +15,8 @@ const SCRIPT: &str = r#"mount -t tmpfs tmpfs /run; mount --bind "$1" "$2"; shift
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     server: Server,
+    /// What it has of its own, as `unshare` and `nsenter` call it.
+    namespaces: &'static [&'static str],
     /// The daemon itself: the first process of its namespace, with which all others of it end.
     daemon: Pid,
 }
@@ -28,12 +30,33 @@ impl Sandbox {
         log: &Path,
         answers: impl Fn() -> bool,
     ) -> Self {
-        let mut command = Command::new("unshare");
-        command
-            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
-            .args(["sh", "-euc", SCRIPT, "sh"])
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-euc", SCRIPT, "sh"])
             .arg(folder)
             .arg(place)
+            .arg(daemon.get_program())
+            .args(daemon.get_args())
+            .envs(
+                daemon
+                    .get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            );
+        Self::start_in(&["--mount"], &shell, log, answers)
+    }
+
+    /// Starts a daemon which has processes and these namespaces of its own, adds what it says to a log, and returns when
+    /// it answers.
+    pub(crate) fn start_in(
+        namespaces: &'static [&'static str],
+        daemon: &Command,
+        log: &Path,
+        answers: impl Fn() -> bool,
+    ) -> Self {
+        let mut command = Command::new("unshare");
+        command
+            .args(namespaces)
+            .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
             .arg(daemon.get_program())
             .args(daemon.get_args())
             .env_clear()
@@ -46,15 +69,20 @@ impl Sandbox {
         let server = Server::start(&mut command, log, answers);
         // Without it, killing `unshare` would kill the daemon, but nobody could wait for the end of that.
         let daemon = server.child().expect("unshare has started the daemon");
-        Self { server, daemon }
+        Self {
+            server,
+            namespaces,
+            daemon,
+        }
     }
 
-    /// Returns a command that sees the files that the daemon sees.
+    /// Returns a command that is in the namespaces with which the daemon was started.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--target={}", self.daemon.as_raw_nonzero()))
-            .args(["--mount", program])
+            .args(self.namespaces)
+            .arg(program)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
