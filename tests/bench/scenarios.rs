@@ -188,7 +188,7 @@ impl Place<'_> {
         Ok(vec![
             row(&what, format!("{:.2} s", last.as_secs_f64())),
             row("— sent by the upstream, blob = 1", format!("{sent:.2}")),
-            row("— requests to the upstream", counts.to_string()),
+            row("— requests to the upstream", counts.requests.to_string()),
         ])
     }
 
@@ -206,7 +206,7 @@ impl Place<'_> {
                 self.get(&path, content, Body::Checked).whole()?;
             }
             self.settle(upstream)?;
-            rows.push(row(what, upstream.take_counts().to_string()));
+            rows.push(row(what, upstream.take_counts().requests.to_string()));
         }
         Ok(rows)
     }
@@ -236,9 +236,14 @@ impl Place<'_> {
         grow_old();
         upstream.stop();
         let answer = self.get(&path, index, Body::Checked);
+        let again = self.get(&path, index, Body::Checked);
         upstream.restart()?;
         let outcome = match answer.verdict {
-            Verdict::Whole => format!("yes, {:.1} ms", ms(answer.total)),
+            Verdict::Whole => format!(
+                "yes, after {:.1} ms; again {:.1} ms",
+                ms(answer.total),
+                ms(again.whole()?.total)
+            ),
             Verdict::Wrong => bail!("wrong bytes"),
             Verdict::Failed(error) => format!("no: {error}"),
         };

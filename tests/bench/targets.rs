@@ -23,10 +23,8 @@ pub(crate) enum Target {
     Larder,
     /// Debian's, as a pull-through cache.
     DockerRegistry,
-    /// nginx with `proxy_cache`, and whole blobs.
+    /// nginx with `proxy_cache`.
     NginxCache,
-    /// The same with blobs in slices.
-    NginxSlices,
     /// nginx with the content as files: what is possible at all.
     NginxFiles,
 }
@@ -40,11 +38,10 @@ pub(crate) struct Running {
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 4] = [
         Self::Larder,
         Self::DockerRegistry,
         Self::NginxCache,
-        Self::NginxSlices,
         Self::NginxFiles,
     ];
 
@@ -53,7 +50,6 @@ impl Target {
             Self::Larder => "larder",
             Self::DockerRegistry => "docker-registry",
             Self::NginxCache => "nginx, proxy_cache",
-            Self::NginxSlices => "nginx, proxy_cache, slices",
             Self::NginxFiles => "nginx, files (no cache)",
         }
     }
@@ -71,7 +67,7 @@ impl Target {
                 return Ok(other.unwrap_or_else(|| env!("CARGO_BIN_EXE_larder").into()));
             }
             Self::DockerRegistry => ("docker-registry", "docker-registry"),
-            Self::NginxCache | Self::NginxSlices | Self::NginxFiles => ("nginx", "nginx-light"),
+            Self::NginxCache | Self::NginxFiles => ("nginx", "nginx-light"),
         };
         let path = env::var_os("PATH").unwrap_or_default();
         let mut folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
@@ -101,11 +97,7 @@ impl Target {
             Self::DockerRegistry => ("config.yml", docker_registry(place, port, upstream)),
             Self::NginxCache => (
                 "nginx.conf",
-                nginx(place, &proxy_cache(place, port, upstream, "")),
-            ),
-            Self::NginxSlices => (
-                "nginx.conf",
-                nginx(place, &proxy_cache(place, port, upstream, SLICES)),
+                nginx(place, &proxy_cache(place, port, upstream)),
             ),
             Self::NginxFiles => ("nginx.conf", nginx(place, &files(place, port, images)?)),
         };
@@ -118,7 +110,7 @@ impl Target {
                 .arg(file)
                 .env("LARDER_LOG", "error"),
             Self::DockerRegistry => command.arg("serve").arg(file),
-            Self::NginxCache | Self::NginxSlices | Self::NginxFiles => {
+            Self::NginxCache | Self::NginxFiles => {
                 command.arg("-c").arg(file).arg("-e").arg(place.join("log"))
             }
         };
@@ -185,35 +177,26 @@ fn nginx(folder: &Path, server: &str) -> String {
     )
 }
 
-/// What makes nginx keep a blob in slices, of which each is asked for by itself.
-const SLICES: &str = "slice 8m; proxy_cache_key $uri$slice_range;
-            proxy_set_header Range $slice_range; proxy_set_header Connection '';";
-
-/// One download at a time for each blob or slice, and what is old is served while the registry cannot be reached, or a
+/// One download at a time for each blob, and what is old is served while the registry cannot be reached, or a
 /// tag is being asked for again.
-fn proxy_cache(folder: &Path, port: u16, upstream: u16, slices: &str) -> String {
+fn proxy_cache(folder: &Path, port: u16, upstream: u16) -> String {
     let folder = folder.display();
-    let key = if slices.is_empty() {
-        "proxy_cache_key $uri;"
-    } else {
-        slices
-    };
     format!(
         "proxy_cache_path {folder}/cache levels=1:2 keys_zone=registry:16m max_size=100g inactive=30d use_temp_path=off;
         upstream registry {{ server 127.0.0.1:{upstream}; keepalive 64; }}
         server {{
           listen 127.0.0.1:{port};
           proxy_http_version 1.1; proxy_set_header Connection \"\";
-          proxy_cache registry; proxy_cache_lock on; proxy_cache_lock_timeout 10m; proxy_cache_lock_age 10m;
+          proxy_cache registry; proxy_cache_key $uri; proxy_cache_lock on; proxy_cache_lock_timeout 10m; proxy_cache_lock_age 10m;
           proxy_cache_use_stale error timeout updating http_429 http_500 http_502 http_503 http_504;
           proxy_cache_background_update on;
           location = /v2/ {{ return 200 '{{}}'; }}
-          location ~ /blobs/ {{ proxy_pass http://registry; proxy_cache_valid 200 206 365d; {key} }}
+          location ~ /blobs/ {{ proxy_pass http://registry; proxy_cache_valid 200 365d; }}
           location ~ /manifests/sha256: {{
-            proxy_pass http://registry; proxy_cache_valid 200 365d; proxy_cache_key $uri;
+            proxy_pass http://registry; proxy_cache_valid 200 365d;
           }}
           location ~ /manifests/ {{
-            proxy_pass http://registry; proxy_cache_valid 200 {FRESHNESS}s; proxy_cache_key $uri;
+            proxy_pass http://registry; proxy_cache_valid 200 {FRESHNESS}s;
           }}
         }}"
     )

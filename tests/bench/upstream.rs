@@ -1,8 +1,7 @@
 //! The registry that all targets pull from. It runs in this process, so that its work is not counted as theirs; it counts
 //! what it is asked, and can be slow, wrong, or gone.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,8 +50,7 @@ struct State {
 /// What it was asked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
-    /// How many requests of each kind.
-    requests: BTreeMap<String, u64>,
+    pub(crate) requests: u64,
     /// How many bytes of blobs went out.
     pub(crate) blob_bytes: u64,
 }
@@ -61,8 +59,6 @@ pub(crate) struct Counts {
 struct Request {
     method: String,
     path: String,
-    /// The first byte that is wanted, and the last.
-    range: Option<(u64, Option<u64>)>,
     is_last: bool,
 }
 
@@ -175,7 +171,7 @@ impl Shared {
         while let Some(request) = Request::read(&mut reader)? {
             let found = self.resources.get(&request.path);
             let mut state = self.lock();
-            *state.counts.requests.entry(request.kind()).or_default() += 1;
+            state.counts.requests += 1;
             state.answering += 1;
             drop(state);
             let answered = match found {
@@ -204,39 +200,22 @@ impl Shared {
         request: &Request,
         content: &Content,
     ) -> io::Result<()> {
-        let size = content.size;
-        let (first, last) = request.range.unwrap_or((0, None));
-        let end = last.map_or(size, |last| (last + 1).min(size));
-        let (status, range) = match request.range {
-            None => ("200 OK", String::new()),
-            Some(_) if first < end => {
-                let last = end - 1;
-                (
-                    "206 Partial Content",
-                    format!("Content-Range: bytes {first}-{last}/{size}\r\n"),
-                )
-            }
-            Some(_) => {
-                return write!(
-                    socket,
-                    "HTTP/1.1 416 Out Of Range\r\nContent-Length: 0\r\n\r\n"
-                );
-            }
-        };
+        let (size, digest) = (content.size, content.digest);
+        // It ignores ranges, as a registry may.
         let mut bytes = format!(
-            "HTTP/1.1 {status}\r\nContent-Type: {}\r\nContent-Length: {}\r\nDocker-Content-Digest: {}\r\n\
-             ETag: \"{}\"\r\nAccept-Ranges: bytes\r\n{range}\r\n",
-            content.media_type, end - first, content.digest, content.digest
+            "HTTP/1.1 200 OK\r\nContent-Type: {}\r\nContent-Length: {size}\r\n\
+             Docker-Content-Digest: {digest}\r\nETag: \"{digest}\"\r\n\r\n",
+            content.media_type
         )
         .into_bytes();
         if request.method == "HEAD" {
             return socket.write_all(&bytes);
         }
         let is_blob = request.path.contains("/blobs/");
-        let is_wrong = self.lock().flipped == Some(content.digest);
-        let mut offset = first;
-        while offset < end {
-            let part = content.part(offset, PART.min(end - offset));
+        let is_wrong = self.lock().flipped == Some(digest);
+        let mut offset = 0;
+        while offset < size {
+            let part = content.part(offset, PART.min(size - offset));
             let length = part.len() as u64;
             let head = bytes.len();
             bytes.extend_from_slice(part);
@@ -269,27 +248,6 @@ impl State {
     }
 }
 
-impl Counts {
-    pub(crate) fn requests(&self) -> u64 {
-        self.requests.values().sum()
-    }
-}
-
-impl fmt::Display for Counts {
-    /// Writes the number of requests, and of what kinds they are.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kinds = self
-            .requests
-            .iter()
-            .map(|(kind, count)| format!("{count} {kind}"));
-        let kinds: Vec<String> = kinds.collect();
-        match &*kinds {
-            [] => write!(formatter, "0"),
-            kinds => write!(formatter, "{}: {}", self.requests(), kinds.join(", ")),
-        }
-    }
-}
-
 impl Request {
     /// Reads the next one; none when the client has gone.
     fn read(reader: &mut impl BufRead) -> io::Result<Option<Self>> {
@@ -306,7 +264,6 @@ impl Request {
         let mut request = Self {
             method: method.to_owned(),
             path: path.to_owned(),
-            range: None,
             is_last: version == "HTTP/1.0",
         };
         loop {
@@ -315,27 +272,9 @@ impl Request {
             let Some((name, value)) = line.split_once(':') else {
                 return Ok(Some(request));
             };
-            match (&*name.to_ascii_lowercase(), value.trim()) {
-                ("connection", "close") => request.is_last = true,
-                ("range", range) => {
-                    request.range = range.strip_prefix("bytes=").and_then(|range| {
-                        let (first, last) = range.split_once('-')?;
-                        Some((first.parse().ok()?, last.parse().ok()))
-                    });
-                }
-                _ => {}
+            if name.eq_ignore_ascii_case("connection") && value.trim() == "close" {
+                request.is_last = true;
             }
         }
-    }
-
-    fn kind(&self) -> String {
-        let kind = ["manifests", "blobs"]
-            .into_iter()
-            .find(|kind| self.path.contains(&format!("/{kind}/")));
-        format!(
-            "{} {}",
-            self.method,
-            kind.map_or("other", |kind| &kind[..kind.len() - 1])
-        )
     }
 }
