@@ -27,6 +27,9 @@ const CHECKOUT: &str = "root/larder";
 /// The names of larder.
 const LARDER: [&str; 2] = ["larder.example", "hub.larder.example"];
 
+/// The name of a proxy that leads out of a company.
+const PROXY: &str = "proxy.corp.example";
+
 /// A stage. It ends with everything that runs on it.
 pub(super) struct Stage {
     /// It ends before its folder goes.
@@ -67,7 +70,7 @@ impl Stage {
         let registries = PLACES
             .iter()
             .map(|place| format!(" registry@{}", place.name));
-        let services = registries.collect::<String>() + " larder containerd docker";
+        let services = registries.collect::<String>() + " proxy larder containerd docker";
         stage.run(&format!("systemctl start{services}")).unwrap();
         stage
     }
@@ -109,7 +112,7 @@ fn names() -> impl Iterator<Item = (&'static str, u8)> {
 
 /// Writes to where names lead. Those that are not written lead nowhere, at once.
 fn write_network(root: &Path) {
-    let own = format!("127.0.0.1 localhost {}\n", LARDER.join(" "));
+    let own = format!("127.0.0.1 localhost {PROXY} {}\n", LARDER.join(" "));
     let others = names().map(|(name, number)| format!("{} {name}\n", address(number)));
     let hosts = own + &others.collect::<String>();
     fs::write(root.join("etc/hosts"), hosts).unwrap();
@@ -152,8 +155,9 @@ fn write_settings(root: &Path) {
             "etc/containers/policy.json",
             r#"{ "default": [{ "type": "insecureAcceptAnything" }] }"#,
         ),
+        ("etc/stage/proxy.conf", include_str!("proxy.conf")),
         ("etc/larder/larder.toml", include_str!("larder.toml")),
-        // No block runs a container; the tasks of CRI need more than a stage has.
+        // Nothing is run in it, and CRI needs more than a stage has.
         (
             "etc/containerd/config.toml",
             "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n",
