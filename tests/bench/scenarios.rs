@@ -78,7 +78,7 @@ impl Scenario {
     ) -> Result<Rows> {
         let place = Place { image, running };
         place.settle(upstream)?;
-        drop(upstream.take_counts());
+        upstream.take_counts();
         upstream.pace(matches!(self, Self::Cold | Self::Herd).then_some(PACE));
         let rows = match self {
             Self::Manifest => place.manifest(sizes),
@@ -155,8 +155,8 @@ impl Place<'_> {
 
     fn cold(&self, upstream: &Upstream) -> Result<Rows> {
         let (path, layer) = self.image.layer();
-        let straight = ask(upstream.port(), &path, layer, Body::Dropped).whole()?;
-        drop(upstream.take_counts());
+        let straight = ask(upstream.port(), &path, layer, Body::Checked).whole()?;
+        upstream.take_counts();
         let through = self.get(&path, layer, Body::Checked).whole()?;
         self.settle(upstream)?;
         let ratio = through.total.as_secs_f64() / straight.total.as_secs_f64();
