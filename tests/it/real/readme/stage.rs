@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::super::support::process::Process;
 use super::super::support::sandbox::Sandbox;
 use super::super::support::{Image, PASSWORD};
-use super::registries::PLACES;
+use super::registries::{PLACES, Place};
 use crate::support::Authority;
 
 /// How long a block may take, as `timeout` takes it; and how much later everything is given up.
@@ -64,16 +64,14 @@ impl Stage {
             sandbox,
             _folder: folder,
         };
-        let registries = PLACES
-            .iter()
-            .map(|place| format!(" registry@{}", place.name));
-        let services = registries.collect::<String>() + " larder containerd docker";
-        stage.run(&format!("systemctl start{services}")).unwrap();
+        let registries: Vec<String> = PLACES.iter().map(Place::service).collect();
+        let services = registries.join(" ") + " larder containerd docker";
+        stage.run(&format!("systemctl start {services}")).unwrap();
         stage
     }
 
-    /// Runs commands to their end, and returns what they printed, or what they complained of when one failed.
-    pub(super) fn run(&self, commands: &str) -> Result<String, String> {
+    /// Runs commands to their end, and returns all that they said when one failed.
+    pub(super) fn run(&self, commands: &str) -> Result<(), String> {
         let mut command = self.sandbox.command("env");
         command
             .args(["--ignore-environment", "--chdir"])
@@ -82,9 +80,18 @@ impl Stage {
                 "HOME=/root",
                 "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             ])
+            // What is printed is in the order in which it was.
+            .args(["sh", "-c", r#"exec "$@" >&2"#, "sh"])
             .args(["timeout", BLOCK_SECONDS, "bash", "-euo", "pipefail", "-c"])
             .arg(commands);
-        Process::run(&mut command, PATIENCE)
+        Process::run(&mut command, PATIENCE).map(drop)
+    }
+
+    /// Returns what a service has logged.
+    pub(super) fn log(&self, service: &str) -> String {
+        let mut command = self.sandbox.command("cat");
+        command.arg(format!("/var/log/stage/{service}"));
+        Process::run(&mut command, PATIENCE).unwrap()
     }
 }
 
@@ -147,16 +154,22 @@ fn write_settings(root: &Path) {
             "run/secrets/larder-admin",
             "0123456789abcdef0123456789abcdef",
         ),
+        // For a reader, an answer that curl prints says enough. Here, one that refuses has to fail.
+        ("root/.curlrc", "fail\n"),
         ("etc/containers/registries.conf", ""),
         (
             "etc/containers/policy.json",
             r#"{ "default": [{ "type": "insecureAcceptAnything" }] }"#,
         ),
         ("etc/larder/larder.toml", include_str!("larder.toml")),
-        // No block runs a container; the tasks of CRI need more than a stage has.
+        // No block runs a container; the tasks of CRI need more than a stage has. The path is that of a machine that was
+        // made ready for larder, once and for all.
         (
             "etc/containerd/config.toml",
-            "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n",
+            "version = 2\n\
+             disabled_plugins = ['io.containerd.grpc.v1.cri']\n\
+             [plugins.'io.containerd.grpc.v1.cri'.registry]\n\
+             config_path = '/etc/containerd/certs.d'\n",
         ),
     ] {
         let path = root.join(name);
@@ -176,7 +189,9 @@ fn write_programs(root: &Path) {
     let checkout = root.join(CHECKOUT);
     let mut copy = Command::new("cp");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    copy.arg("-R").arg(manifest.join("deploy")).arg(&checkout);
+    copy.arg("-R")
+        .args(["deploy", "README.md"].map(|name| manifest.join(name)))
+        .arg(&checkout);
     Process::run(&mut copy, PATIENCE).unwrap();
     fs::create_dir_all(checkout.join("target/release")).unwrap();
     let built = checkout.join("target/release/larder");
