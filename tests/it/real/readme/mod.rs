@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOG_LINES: usize = 20;
 
 #[test]
-#[ignore = "needs root, containerd, curl, docker.io, docker-registry, ip, kubectl, podman, promtool, skopeo and systemd (.ci/run installs them)"]
+#[ignore = "needs root, containerd, curl, docker.io, docker-registry, ip, kubectl, podman, promtool, skopeo, systemd and tinyproxy (.ci/run installs them)"]
 fn every_block_that_is_not_in_the_table_does_what_it_should() {
     let stage = Stage::set();
     // What fails in the middle of a block fails the block.

@@ -27,6 +27,9 @@ const CHECKOUT: &str = "root/larder";
 /// The names of larder.
 const LARDER: [&str; 2] = ["larder.example", "hub.larder.example"];
 
+/// The name of a proxy that leads out of a company.
+const PROXY: &str = "proxy.corp.example";
+
 /// A stage. It ends with everything that runs on it.
 pub(super) struct Stage {
     /// It ends before its folder goes.
@@ -65,7 +68,7 @@ impl Stage {
             _folder: folder,
         };
         let registries: Vec<String> = PLACES.iter().map(Place::service).collect();
-        let services = registries.join(" ") + " larder containerd docker";
+        let services = registries.join(" ") + " proxy larder containerd docker";
         stage.run(&format!("systemctl start {services}")).unwrap();
         stage
     }
@@ -116,7 +119,7 @@ fn names() -> impl Iterator<Item = (&'static str, u8)> {
 
 /// Writes to where names lead. Those that are not written lead nowhere, at once.
 fn write_network(root: &Path) {
-    let own = format!("127.0.0.1 localhost {}\n", LARDER.join(" "));
+    let own = format!("127.0.0.1 localhost {PROXY} {}\n", LARDER.join(" "));
     let others = names().map(|(name, number)| format!("{} {name}\n", address(number)));
     let hosts = own + &others.collect::<String>();
     fs::write(root.join("etc/hosts"), hosts).unwrap();
@@ -161,9 +164,10 @@ fn write_settings(root: &Path) {
             "etc/containers/policy.json",
             r#"{ "default": [{ "type": "insecureAcceptAnything" }] }"#,
         ),
+        ("etc/stage/proxy.conf", include_str!("proxy.conf")),
         ("etc/larder/larder.toml", include_str!("larder.toml")),
-        // No block runs a container; the tasks of CRI need more than a stage has. The path is that of a machine that was
-        // made ready for larder, once and for all.
+        // Nothing is run in it, and CRI needs more than a stage has. The path is that of a machine which was made ready for
+        // larder once.
         (
             "etc/containerd/config.toml",
             "version = 2\n\
