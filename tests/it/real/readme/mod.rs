@@ -17,9 +17,6 @@ use stage::Stage;
 /// How long a program may take that looks at files.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How many lines of larder's log are shown when a block fails.
-const LOG_LINES: usize = 20;
-
 #[test]
 #[ignore = "needs root, containerd, curl, docker.io, docker-registry, ip, kubectl, podman, promtool, skopeo, systemd and tinyproxy (.ci/run installs them)"]
 fn every_block_that_is_not_in_the_table_does_what_it_should() {
@@ -39,9 +36,9 @@ fn every_block_that_is_not_in_the_table_does_what_it_should() {
         if talk.is_some() || around.len() > seen.len() {
             let talk = talk.unwrap_or_else(|| format!("goes around larder: {around:#?}"));
             let log = stage.log("larder");
-            let lines: Vec<&str> = log.lines().collect();
-            let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
-            panic!("{block}:\n{talk}\nthe log of larder:\n{end}");
+            let warnings = log.lines().filter(|line| !line.contains(r#""level":"INFO""#));
+            let warnings = warnings.collect::<Vec<_>>().join("\n");
+            panic!("{block}:\n{talk}\nwhat larder warned of:\n{warnings}");
         }
     }
 }

@@ -98,9 +98,9 @@ impl Stage {
     }
 }
 
-/// Returns the address of a registry.
+/// Returns the address of a registry, which is on the stage alone.
 fn address(number: u8) -> String {
-    format!("127.0.1.{number}")
+    format!("192.0.2.{number}")
 }
 
 /// Returns the path of a file beside this one.
