@@ -71,7 +71,7 @@ impl fmt::Display for Block {
 
 /// Returns the blocks of a document.
 pub(super) fn blocks(document: Document) -> Vec<Block> {
-    parse(document, document.text()).unwrap_or_else(|fault| panic!("{}:{fault}", document.path()))
+    parse(document, &document.text()).unwrap_or_else(|fault| panic!("{}:{fault}", document.path()))
 }
 
 /// Finds the blocks of a text, or its first fence that is wrong.

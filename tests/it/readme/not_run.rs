@@ -26,7 +26,7 @@ impl Row {
 
 /// Returns the blocks that are run, in their order.
 pub(crate) fn to_run() -> Vec<Block> {
-    let rows = rows(Document::Larder.text()).unwrap();
+    let rows = rows(&Document::Larder.text()).unwrap();
     let is_run = |block: &Block| {
         block.language == Language::Shell && !rows.iter().any(|row| row.is_about(block))
     };
@@ -80,7 +80,7 @@ fn faults(rows: &[Row], blocks: &[Block]) -> Vec<String> {
 
 #[test]
 fn each_row_is_about_one_block() {
-    let rows = rows(Document::Larder.text()).unwrap();
+    let rows = rows(&Document::Larder.text()).unwrap();
     assert!(!rows.is_empty());
     assert_eq!(faults(&rows, &blocks()), [""; 0]);
 }

@@ -11,27 +11,42 @@ use std::time::Duration;
 
 use super::support::process::Process;
 use crate::readme::{Language, blocks, to_run};
+use registries::{PLACES, asked_around_larder};
 use stage::Stage;
 
 /// How long a program may take that looks at files.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How much of larder's log is shown when a block fails.
-const LOG: &str = "tail -n 20 /var/log/stage/larder";
 
 #[test]
 #[ignore = "needs root, containerd, curl, docker.io, docker-registry, ip, kubectl, podman, promtool, skopeo, systemd and tinyproxy (.ci/run installs them)"]
 fn every_block_that_is_not_in_the_table_does_what_it_should() {
     let stage = Stage::set();
     // What fails in the middle of a block fails the block.
-    let talk = stage.run("echo why >&2; false | cat\ntrue\n");
-    assert_eq!(talk, Err("why\n".to_owned()));
+    let talk = stage.run("echo what\necho why >&2; false | cat\ntrue\n");
+    assert_eq!(talk, Err("what\nwhy\n".to_owned()));
+    // What goes around larder is noticed.
+    let around = "skopeo inspect docker://gcr.io/distroless/static:latest";
+    stage.run(around).unwrap();
+    let seen = around_larder(&stage);
+    assert_ne!(seen, [""; 0]);
+
     for block in to_run() {
-        if let Err(talk) = stage.run(&block.text) {
-            let log = stage.run(LOG).unwrap_or_default();
-            panic!("{block} fails:\n{talk}\nthe log of larder:\n{log}");
+        let talk = stage.run(&block.text).err();
+        let around = around_larder(&stage);
+        if talk.is_some() || around.len() > seen.len() {
+            let talk = talk.unwrap_or_else(|| format!("goes around larder: {around:#?}"));
+            let log = stage.log("larder");
+            let warnings = log.lines().filter(|line| !line.contains(r#""level":"INFO""#));
+            let warnings = warnings.collect::<Vec<_>>().join("\n");
+            panic!("{block}:\n{talk}\nwhat larder warned of:\n{warnings}");
         }
     }
+}
+
+/// Returns what others than larder have asked the registries for so far.
+fn around_larder(stage: &Stage) -> Vec<String> {
+    let logs = PLACES.iter().map(|place| stage.log(&place.service()));
+    logs.flat_map(|log| asked_around_larder(&log)).collect()
 }
 
 #[test]

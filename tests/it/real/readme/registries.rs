@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use serde::Deserialize;
+
+use super::super::support::process::PING_AGENT;
 use super::super::support::registry::{Access, Door, Registry, htpasswd};
 use super::super::support::{Image, Platforms, REPOSITORY, Skopeo};
 
@@ -73,7 +76,7 @@ impl Place {
         self.fill(image, &root.join(&storage));
         let mut config = format!(
             "version: 0.1\n\
-             log: {{level: info, accesslog: {{disabled: true}}}}\n\
+             log: {{level: info, formatter: json, accesslog: {{disabled: true}}}}\n\
              http:\n  \
                addr: '{address}:443'\n  \
                secret: none\n  \
@@ -91,6 +94,11 @@ impl Place {
         fs::write(root.join(format!("etc/stage/{name}.yml")), config).unwrap();
     }
 
+    /// Returns what the stage calls it.
+    pub(super) fn service(&self) -> String {
+        format!("registry@{}", self.name)
+    }
+
     /// Puts its images into a storage folder.
     fn fill(&self, image: &Image, storage: &Path) {
         let source = image.registry();
@@ -102,4 +110,26 @@ impl Place {
             skopeo.copy(Platforms::All, &["--preserve-digests"], &from, &to);
         }
     }
+}
+
+/// What matters of a line of a registry's log that is about an answer.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(rename = "http.request.useragent")]
+    agent: String,
+    #[serde(rename = "http.request.uri")]
+    path: String,
+    #[serde(rename = "http.response.status")]
+    _status: u16,
+}
+
+/// Returns what others than larder have asked a registry for, by its log.
+pub(super) fn asked_around_larder(log: &str) -> Vec<String> {
+    let answers = log.lines().map(serde_json::from_str::<Answer>);
+    let answers = answers.filter_map(Result::ok);
+    let by_others =
+        answers.filter(|answer| !answer.agent.starts_with("larder/") && answer.agent != PING_AGENT);
+    by_others
+        .map(|answer| format!("{} by {}", answer.path, answer.agent))
+        .collect()
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::super::support::process::Process;
 use super::super::support::sandbox::Sandbox;
 use super::super::support::{Image, PASSWORD};
-use super::registries::PLACES;
+use super::registries::{PLACES, Place};
 use crate::support::Authority;
 
 /// How long a block may take, as `timeout` takes it; and how much later everything is given up.
@@ -67,16 +67,14 @@ impl Stage {
             sandbox,
             _folder: folder,
         };
-        let registries = PLACES
-            .iter()
-            .map(|place| format!(" registry@{}", place.name));
-        let services = registries.collect::<String>() + " proxy larder containerd docker";
-        stage.run(&format!("systemctl start{services}")).unwrap();
+        let registries: Vec<String> = PLACES.iter().map(Place::service).collect();
+        let services = registries.join(" ") + " proxy larder containerd docker";
+        stage.run(&format!("systemctl start {services}")).unwrap();
         stage
     }
 
-    /// Runs commands to their end, and returns what they printed, or what they complained of when one failed.
-    pub(super) fn run(&self, commands: &str) -> Result<String, String> {
+    /// Runs commands to their end, and returns all that they said when one failed.
+    pub(super) fn run(&self, commands: &str) -> Result<(), String> {
         let mut command = self.sandbox.command("env");
         command
             .args(["--ignore-environment", "--chdir"])
@@ -85,15 +83,24 @@ impl Stage {
                 "HOME=/root",
                 "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             ])
+            // What is printed is in the order in which it was.
+            .args(["sh", "-c", r#"exec "$@" >&2"#, "sh"])
             .args(["timeout", BLOCK_SECONDS, "bash", "-euo", "pipefail", "-c"])
             .arg(commands);
-        Process::run(&mut command, PATIENCE)
+        Process::run(&mut command, PATIENCE).map(drop)
+    }
+
+    /// Returns what a service has logged.
+    pub(super) fn log(&self, service: &str) -> String {
+        let mut command = self.sandbox.command("cat");
+        command.arg(format!("/var/log/stage/{service}"));
+        Process::run(&mut command, PATIENCE).unwrap()
     }
 }
 
-/// Returns the address of a registry.
+/// Returns the address of a registry, which is on the stage alone.
 fn address(number: u8) -> String {
-    format!("127.0.1.{number}")
+    format!("192.0.2.{number}")
 }
 
 /// Returns the path of a file beside this one.
@@ -150,6 +157,8 @@ fn write_settings(root: &Path) {
             "run/secrets/larder-admin",
             "0123456789abcdef0123456789abcdef",
         ),
+        // For a reader, an answer that curl prints says enough. Here, one that refuses has to fail.
+        ("root/.curlrc", "fail\n"),
         ("etc/containers/registries.conf", ""),
         (
             "etc/containers/policy.json",
@@ -157,10 +166,14 @@ fn write_settings(root: &Path) {
         ),
         ("etc/stage/proxy.conf", include_str!("proxy.conf")),
         ("etc/larder/larder.toml", include_str!("larder.toml")),
-        // Nothing is run in it, and CRI needs more than a stage has.
+        // Nothing is run in it, and CRI needs more than a stage has. The path is that of a machine which was made ready for
+        // larder once.
         (
             "etc/containerd/config.toml",
-            "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n",
+            "version = 2\n\
+             disabled_plugins = ['io.containerd.grpc.v1.cri']\n\
+             [plugins.'io.containerd.grpc.v1.cri'.registry]\n\
+             config_path = '/etc/containerd/certs.d'\n",
         ),
     ] {
         let path = root.join(name);
@@ -180,7 +193,9 @@ fn write_programs(root: &Path) {
     let checkout = root.join(CHECKOUT);
     let mut copy = Command::new("cp");
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    copy.arg("-R").arg(manifest.join("deploy")).arg(&checkout);
+    copy.arg("-R")
+        .args(["deploy", "README.md"].map(|name| manifest.join(name)))
+        .arg(&checkout);
     Process::run(&mut copy, PATIENCE).unwrap();
     fs::create_dir_all(checkout.join("target/release")).unwrap();
     let built = checkout.join("target/release/larder");
