@@ -74,9 +74,10 @@ impl Place {
         let name = self.name;
         let storage = format!("srv/{name}");
         self.fill(image, &root.join(&storage));
+        // In the debug level each request has a line before it is answered.
         let mut config = format!(
             "version: 0.1\n\
-             log: {{level: info, formatter: json, accesslog: {{disabled: true}}}}\n\
+             log: {{level: debug, formatter: json, accesslog: {{disabled: true}}}}\n\
              http:\n  \
                addr: '{address}:443'\n  \
                secret: none\n  \
@@ -112,24 +113,32 @@ impl Place {
     }
 }
 
-/// What matters of a line of a registry's log that is about an answer.
+/// What matters of a line of a registry's log that is about a request.
 #[derive(Deserialize)]
-struct Answer {
-    #[serde(rename = "http.request.useragent")]
+struct RequestLine {
+    #[serde(rename = "msg")]
+    message: String,
+    #[serde(rename = "http.request.useragent", default)]
     agent: String,
     #[serde(rename = "http.request.uri")]
-    path: String,
-    #[serde(rename = "http.response.status")]
-    _status: u16,
+    uri: String,
+}
+
+impl RequestLine {
+    fn is_around_larder(&self) -> bool {
+        self.message == "authorizing request"
+            && !self.agent.starts_with("larder/")
+            && self.agent != PING_AGENT
+    }
 }
 
 /// Returns what others than larder have asked a registry for, by its log.
 pub(super) fn asked_around_larder(log: &str) -> Vec<String> {
-    let answers = log.lines().map(serde_json::from_str::<Answer>);
-    let answers = answers.filter_map(Result::ok);
-    let by_others =
-        answers.filter(|answer| !answer.agent.starts_with("larder/") && answer.agent != PING_AGENT);
-    by_others
-        .map(|answer| format!("{} by {}", answer.path, answer.agent))
+    let lines = log.lines().map(serde_json::from_str::<RequestLine>);
+    let requests = lines
+        .filter_map(Result::ok)
+        .filter(RequestLine::is_around_larder);
+    requests
+        .map(|request| format!("{} by {}", request.uri, request.agent))
         .collect()
 }
