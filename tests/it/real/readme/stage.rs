@@ -166,14 +166,10 @@ fn write_settings(root: &Path) {
         ),
         ("etc/stage/proxy.conf", include_str!("proxy.conf")),
         ("etc/larder/larder.toml", include_str!("larder.toml")),
-        // Nothing is run in it, and CRI needs more than a stage has. The path is that of a machine which was made ready for
-        // larder once.
+        // Nothing is run in it, and CRI needs more than a stage has.
         (
             "etc/containerd/config.toml",
-            "version = 2\n\
-             disabled_plugins = ['io.containerd.grpc.v1.cri']\n\
-             [plugins.'io.containerd.grpc.v1.cri'.registry]\n\
-             config_path = '/etc/containerd/certs.d'\n",
+            "version = 2\ndisabled_plugins = ['io.containerd.grpc.v1.cri']\n",
         ),
     ] {
         let path = root.join(name);
