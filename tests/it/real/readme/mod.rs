@@ -36,7 +36,9 @@ fn every_block_that_is_not_in_the_table_does_what_it_should() {
         if talk.is_some() || around.len() > seen.len() {
             let talk = talk.unwrap_or_else(|| format!("goes around larder: {around:#?}"));
             let log = stage.log("larder");
-            let warnings = log.lines().filter(|line| !line.contains(r#""level":"INFO""#));
+            let warnings = log
+                .lines()
+                .filter(|line| !line.contains(r#""level":"INFO""#));
             let warnings = warnings.collect::<Vec<_>>().join("\n");
             panic!("{block}:\n{talk}\nwhat larder warned of:\n{warnings}");
         }
