@@ -18,6 +18,14 @@ use super::args::ConfigArguments;
 use super::failure::Failure;
 use crate::config::{self, Surroundings};
 
+/// What `larder healthcheck --help` says behind the flags.
+pub(super) const HEALTHCHECK_HELP: &str = "\
+For the health checks of containers, which have no other program to ask with. It asks for /readyz at
+server.metrics_listen, which has to be configured, and waits 3 seconds at most. A registry that does
+not answer, or a full disk, makes larder no less ready.
+
+The exit code is 0 when larder is ready and 1 when it is not.";
+
 /// How long the answer may take: it needs no disk and no registry, and whoever checks gives up after a few seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
