@@ -10,7 +10,7 @@ use super::check::CheckArguments;
 use super::client_config::{CLIENT_CONFIG_HELP, ClientConfigArguments};
 use super::config::{CONFIG_HELP, ConfigFormArguments};
 use super::doctor::{DOCTOR_HELP, DoctorArguments};
-use super::healthcheck::HEALTHCHECK_HELP;
+use super::healthcheck::{HEALTHCHECK_HELP, HealthcheckArguments};
 use super::inspect::{INSPECT_HELP, InspectArguments};
 use super::refresh::{REFRESH_HELP, RefreshArguments};
 use super::reload::{RELOAD_HELP, ReloadArguments};
@@ -102,9 +102,9 @@ pub(super) enum Command {
     /// Says how the running larder stands.
     #[command(after_long_help = STATUS_HELP)]
     Status(StatusArguments),
-    /// Asks the larder that runs with this configuration whether it is ready.
+    /// Asks the larder that runs with this configuration, or at this address, whether it is ready.
     #[command(after_long_help = HEALTHCHECK_HELP)]
-    Healthcheck(ConfigArguments),
+    Healthcheck(HealthcheckArguments),
     /// Writes the configuration by which a client pulls through larder.
     #[command(after_long_help = CLIENT_CONFIG_HELP)]
     ClientConfig(Box<ClientConfigArguments>),
