@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn each_operation_is_at_its_path() {
         for operation in &OPERATIONS {
-            let path = operation.path.replace('<', "").replace('>', "");
+            let path = operation.path.replace(['<', '>'], "");
             let (path, query) = match path.split_once('?') {
                 Some((path, query)) => (path, Some(query)),
                 None => (path.as_str(), None),
