@@ -113,6 +113,23 @@ impl FromStr for AdminUrl {
     }
 }
 
+impl AdminUrl {
+    /// Connects to the door.
+    ///
+    /// # Errors
+    /// When nobody listens there, or there is no such place.
+    pub async fn connect(&self) -> io::Result<TcpStream> {
+        let host = self.0.host().trim_matches(['[', ']']);
+        let port = self.0.port_u16().unwrap_or(USUAL_PORT);
+        TcpStream::connect((host, port)).await
+    }
+
+    /// Returns what stands in the header `Host` of requests.
+    pub fn host(&self) -> HeaderValue {
+        HeaderValue::from_str(self.0.as_str()).expect("an authority is a header value")
+    }
+}
+
 /// Why a running larder was not heard.
 #[derive(Debug, Error)]
 pub enum ClientError {
@@ -194,10 +211,7 @@ impl Client {
     /// [`ClientError::Connect`] when nobody listens there, [`ClientError::TimedOut`] when nothing is heard.
     pub async fn connect_over_tcp(url: &AdminUrl, token: &Secret) -> Result<Self, ClientError> {
         let at = Whereabouts::Address(url.clone());
-        let host = url.0.host().trim_matches(['[', ']']);
-        let port = url.0.port_u16().unwrap_or(USUAL_PORT);
-        let connecting = timeout(CONNECT_WITHIN, TcpStream::connect((host, port)));
-        let Ok(connected) = connecting.await else {
+        let Ok(connected) = timeout(CONNECT_WITHIN, url.connect()).await else {
             let within = CONNECT_WITHIN;
             return Err(ClientError::TimedOut { at, within });
         };
@@ -208,11 +222,10 @@ impl Client {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose()))
             .expect("tokens are visible characters of ASCII");
         authorization.set_sensitive(true);
-        let host = HeaderValue::from_str(url.0.as_str()).expect("an authority is a header value");
         Ok(Self {
             stream,
             at,
-            host,
+            host: url.host(),
             authorization: Some(authorization),
         })
     }

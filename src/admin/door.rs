@@ -20,6 +20,47 @@ const WHAT: &str = "health and metrics";
 /// The form of the metrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What can be asked for here.
+#[derive(Debug)]
+pub struct Page {
+    /// Its paths, which mean the same.
+    pub paths: &'static [&'static str],
+    /// What it answers with.
+    pub answer: &'static str,
+    /// The statuses of its answers.
+    pub statuses: &'static [StatusCode],
+    kind: PageKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum PageKind {
+    Life,
+    Readiness,
+    Metrics,
+}
+
+/// All that can be asked for. Requests are answered by this table, and the README is written from it.
+pub static PAGES: [Page; 3] = [
+    Page {
+        paths: &["/livez", "/healthz"],
+        answer: "that larder runs",
+        statuses: &[StatusCode::OK],
+        kind: PageKind::Life,
+    },
+    Page {
+        paths: &["/readyz"],
+        answer: "whether clients should come: 503 from the moment on when larder is told to stop",
+        statuses: &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE],
+        kind: PageKind::Readiness,
+    },
+    Page {
+        paths: &["/metrics"],
+        answer: "all metrics, in the text form of OpenMetrics; 500 when they cannot be written",
+        statuses: &[StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR],
+        kind: PageKind::Metrics,
+    },
+];
+
 /// A door that listens.
 #[derive(Debug)]
 pub struct Door {
@@ -92,22 +133,25 @@ async fn answer<B>(
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
     }
-    match request.uri().path() {
-        "/livez" | "/healthz" => text(StatusCode::OK, "alive\n"),
-        "/readyz" if stopping.is_cancelled() => text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n"),
-        "/readyz" => text(StatusCode::OK, "ready\n"),
+    let path = request.uri().path();
+    let Some(page) = PAGES.iter().find(|page| page.paths.contains(&path)) else {
+        let what = "here are /livez, /readyz and /metrics\n";
+        return text(StatusCode::NOT_FOUND, what);
+    };
+    match page.kind {
+        PageKind::Life => text(StatusCode::OK, "alive\n"),
+        PageKind::Readiness if stopping.is_cancelled() => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+        }
+        PageKind::Readiness => text(StatusCode::OK, "ready\n"),
         // Some figures are asked of the operating system, which may take its time.
-        "/metrics" => {
+        PageKind::Metrics => {
             let written = tasks.spawn_blocking(move || metrics(&registry)).await;
             written.unwrap_or_else(|_| {
                 let what = "the metrics could not be written\n";
                 text(StatusCode::INTERNAL_SERVER_ERROR, what)
             })
         }
-        _ => text(
-            StatusCode::NOT_FOUND,
-            "here are /livez, /readyz and /metrics\n",
-        ),
     }
 }
 
@@ -173,6 +217,23 @@ mod tests {
         stopping.cancel();
         assert_eq!(ask(Method::GET, "/readyz", &stopping).await.0, 503);
         assert_eq!(ask(Method::GET, "/livez", &stopping).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn every_page_answers_at_all_of_its_paths() {
+        for page in &PAGES {
+            for path in page.paths {
+                for stops in [false, true] {
+                    let stopping = CancellationToken::new();
+                    if stops {
+                        stopping.cancel();
+                    }
+                    let (status, _) = ask(Method::GET, path, &stopping).await;
+                    let is_told = page.statuses.iter().any(|told| *told == status);
+                    assert!(is_told, "{path}: {status}");
+                }
+            }
+        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ pub mod error;
 pub mod metrics;
 pub mod operations;
 pub mod reload;
-mod routes;
+pub mod routes;
 pub mod socket;
 mod standing;
 pub mod tcp;

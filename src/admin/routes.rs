@@ -24,6 +24,53 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// How long an operation may take: a registry is asked for a few things, each within 10 seconds.
 const DONE_WITHIN: Duration = Duration::from_secs(60);
 
+/// An operation, as it is asked for.
+#[derive(Debug)]
+pub struct Operation {
+    /// The method.
+    pub method: Method,
+    /// The path and query, with `<…>` where names stand.
+    pub path: &'static str,
+    /// Bodies that it takes, if it takes one.
+    pub bodies: &'static [&'static str],
+    /// What it does, or answers with.
+    pub answer: &'static str,
+}
+
+/// All operations. Requests are refused by this table, and the README is written from it.
+pub static OPERATIONS: [Operation; 5] = [
+    Operation {
+        method: Method::GET,
+        path: "/v1/upstreams",
+        bodies: &[],
+        answer: "how each registry stands, as `larder status --upstreams --output json`",
+    },
+    Operation {
+        method: Method::PUT,
+        path: "/v1/upstreams/<name>",
+        bodies: &[r#"{"mode": "offline"}"#, r#"{"mode": "online"}"#],
+        answer: "stops asking a registry, or asks it again, as `larder upstream`; `*` in a name is `%2A`",
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/history?image=<image>",
+        bodies: &[],
+        answer: "where a tag pointed, as `larder tags --history --output json`",
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/refresh",
+        bodies: &[r#"{"image": "alpine:3.20"}"#],
+        answer: "asks the registry what a tag points at, as `larder refresh`",
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/reload",
+        bodies: &[],
+        answer: "reads the configuration again, as `larder reload`",
+    },
+];
+
 /// What a path names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Route {
@@ -50,12 +97,15 @@ impl Route {
         })
     }
 
-    /// Returns the method that the path takes.
-    fn method(&self) -> Method {
+    /// Returns the operation that the path is for.
+    fn operation(&self) -> &'static Operation {
+        let [upstreams, upstream, history, refresh, reload] = &OPERATIONS;
         match self {
-            Self::Upstreams | Self::History(_) => Method::GET,
-            Self::Upstream(_) => Method::PUT,
-            Self::Refresh | Self::Reload => Method::POST,
+            Self::Upstreams => upstreams,
+            Self::Upstream(_) => upstream,
+            Self::History(_) => history,
+            Self::Refresh => refresh,
+            Self::Reload => reload,
         }
     }
 }
@@ -73,7 +123,7 @@ where
             "here are /v1/upstreams, /v1/history, /v1/refresh and /v1/reload",
         ));
     };
-    let method = route.method();
+    let method = &route.operation().method;
     if head.method != method {
         let message = format!("only {method} is for {}", head.uri.path());
         let error = OperationError::new(ErrorCode::MethodNotAllowed, message);
@@ -208,6 +258,19 @@ mod tests {
             ("/", None, None),
         ] {
             assert_eq!(Route::parse(path, query), route, "{path} {query:?}");
+        }
+    }
+
+    #[test]
+    fn each_operation_is_at_its_path() {
+        for operation in &OPERATIONS {
+            let path = operation.path.replace(['<', '>'], "");
+            let (path, query) = match path.split_once('?') {
+                Some((path, query)) => (path, Some(query)),
+                None => (path.as_str(), None),
+            };
+            let route = Route::parse(path, query).unwrap();
+            assert!(std::ptr::eq(route.operation(), operation), "{path}");
         }
     }
 

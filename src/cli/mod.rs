@@ -22,6 +22,8 @@ mod not_done;
 mod operator;
 mod output;
 mod printable;
+#[cfg(test)]
+mod readme;
 mod refresh;
 mod reload;
 mod reloading;
@@ -71,7 +73,7 @@ fn run(
     };
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(&arguments.into(), surroundings),
-        Command::Healthcheck(arguments) => healthcheck::healthcheck(&arguments, surroundings),
+        Command::Healthcheck(arguments) => healthcheck::healthcheck(arguments, surroundings),
         Command::Check(arguments) => {
             let form = arguments.form();
             check::check(&arguments.into(), form, surroundings, output)

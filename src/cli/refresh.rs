@@ -1,13 +1,39 @@
 //! `larder refresh`: has the registry asked now what a tag points at.
 
-use super::args::{Format, RefreshArguments};
+use clap::Args;
+
+use super::args::{FolderArguments, Format};
 use super::failure::Failure;
 use super::operator::{self, Alone, Operator};
 use super::output::Output;
 use super::printable;
+use crate::addressing::ImageName;
 use crate::admin::document::{Answered, Change, Refreshed};
 use crate::config::Surroundings;
 use crate::oci::VariantClass;
+
+/// What `larder refresh --help` says behind the flags.
+pub(super) const REFRESH_HELP: &str = "\
+The running larder does it, and what it serves from then on is what the registry said. When none is
+running, this command does it in the cache folder itself.
+
+The JSON has the keys registry, repository, tag and variants: class (index, or manifest for clients
+that read no indexes), before and now (digests), change (unchanged, moved or new). `larder --help`
+has the exit codes.";
+
+/// The flags of `larder refresh`.
+#[derive(Args, Debug)]
+pub(super) struct RefreshArguments {
+    /// The image, by its tag, as behind larder's address in `docker pull`: alpine:3.20.
+    ///
+    /// Without a tag, it is latest.
+    image: ImageName,
+    /// How to show what came of it: as text, or as JSON.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
+    output: Format,
+    #[command(flatten)]
+    folder: FolderArguments,
+}
 
 /// Prints what the tag pointed at, and what it points at now.
 pub(super) fn refresh(

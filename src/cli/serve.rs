@@ -1,10 +1,13 @@
 //! `larder serve`: serves until it is told to stop.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 
 use super::activation::Activated;
+use super::args::ConfigArguments;
 use super::assembly::Larder;
 use super::failure::Failure;
 use super::reloading::Source;
@@ -12,6 +15,44 @@ use super::{check, log_settings};
 use crate::config::{self, Flags, Surroundings};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::telemetry::log::{self, LogLevel};
+
+/// The flags of `larder serve`.
+#[derive(Args, Debug)]
+#[command(
+    after_long_help = "Hint: `larder check` reads the same configuration without starting anything."
+)]
+pub(super) struct ServeArguments {
+    #[command(flatten)]
+    config: ConfigArguments,
+    /// Where to serve the registry API, as ip:port [default: 127.0.0.1:5000].
+    ///
+    /// There is no client authentication: who reaches this address can pull every public image, and what `share` gives.
+    /// Overrides server.listen.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<OsString>,
+    /// The folder to keep content in, for one larder alone.
+    ///
+    /// Default: /var/lib/larder for root, else the first folder of $STATE_DIRECTORY, else $XDG_CACHE_HOME/larder or
+    /// ~/.cache/larder. Overrides cache.path.
+    #[arg(long, value_name = "FOLDER")]
+    cache_path: Option<OsString>,
+    /// Asks no registry: what is in the cache goes out as if it was fresh, and nothing else can be had.
+    ///
+    /// Upstreams with `offline = false` in the configuration are asked all the same. Sets server.offline.
+    #[arg(long)]
+    offline: bool,
+}
+
+impl From<ServeArguments> for Flags {
+    fn from(arguments: ServeArguments) -> Self {
+        Self {
+            listen: arguments.listen,
+            cache_path: arguments.cache_path,
+            offline: arguments.offline,
+            ..arguments.config.into()
+        }
+    }
+}
 
 /// How many threads do blocking work at most: files and hashes. More would wait for the same disks and cores, and
 /// each holds a stack.

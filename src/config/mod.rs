@@ -5,6 +5,7 @@
 //! process: what surrounds it comes in as [`Surroundings`]. `keys` says of each key what it is. Files named in the configuration are looked at.
 
 mod auth_files;
+mod document;
 mod doors;
 mod effective;
 mod egress;
@@ -13,6 +14,7 @@ mod fault;
 mod file;
 mod keys;
 mod logins;
+mod names;
 mod overrides;
 mod reader;
 mod reload;
@@ -40,10 +42,10 @@ pub use reload::Reloaded;
 pub use settings::Settings;
 pub use surroundings::{GivenSockets, Surroundings};
 
+use document::Document;
 use effective::{Effective, Sources};
 use file::Written;
 use overrides::{Override, Overrides};
-use reader::Document;
 
 /// A configuration without a fault, and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

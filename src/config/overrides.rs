@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::fault::{Faults, Place};
-use super::reader::{Located, Section, parse_quoted, unknown};
+use super::names::unknown;
+use super::reader::{Located, Section, parse_quoted};
 use super::surroundings::GivenSockets;
 
 /// Settings given on the command line. They override all others.

@@ -1,16 +1,15 @@
 //! Reads values out of a parsed file and out of named texts, and collects what is wrong with them instead of stopping
 //! at the first fault, as deserializers do.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Faults, Place, Spot};
-use super::keys::homes;
+use super::document::Document;
+use super::fault::Place;
+use super::names::{misplaced, nearest, unknown};
 
 /// A value and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,57 +48,6 @@ pub(super) trait Section {
 
     /// Takes the path of a file or folder.
     fn path(&mut self, key: &'static str) -> Option<Located<PathBuf>>;
-}
-
-/// The text of a configuration file, and what was found wrong with it so far.
-#[derive(Debug)]
-pub(super) struct Document<'a> {
-    file: Arc<PathBuf>,
-    folder: PathBuf,
-    text: &'a str,
-    /// Whether keys may be missing, or be in another table than they seem, because the file could not be parsed.
-    is_torn: bool,
-    faults: RefCell<Faults>,
-}
-
-impl<'a> Document<'a> {
-    /// Makes a document of a file's text and of what the parser says against it. Relative paths in it start at the
-    /// file's own folder.
-    pub(super) fn new(file: &Path, text: &'a str, errors: &[toml::de::Error]) -> Self {
-        let document = Self {
-            file: Arc::new(file.to_owned()),
-            folder: file.parent().map_or_else(PathBuf::new, Path::to_owned),
-            text,
-            is_torn: !errors.is_empty(),
-            faults: RefCell::default(),
-        };
-        for error in errors {
-            let place = document.place(error.span().unwrap_or_default(), "");
-            document.fault(place, syntax_message(error.message()));
-        }
-        document
-    }
-
-    /// Returns the place of a range of bytes.
-    pub(super) fn place(&self, range: std::ops::Range<usize>, key: &str) -> Place {
-        let file = Arc::clone(&self.file);
-        Place::Text(Spot::find(file, self.text, range, key.to_owned()))
-    }
-
-    /// Adds a fault.
-    pub(super) fn fault(&self, place: Place, message: impl Into<String>) {
-        self.faults.borrow_mut().push(place, message);
-    }
-
-    /// Returns all faults that were found. In a line that could not be parsed only the first counts: the others
-    /// follow from it.
-    pub(super) fn into_faults(self) -> Faults {
-        let mut faults = self.faults.into_inner();
-        if self.is_torn {
-            faults.keep_first_of_each_line();
-        }
-        faults
-    }
 }
 
 /// One table of a document.
@@ -141,7 +89,7 @@ impl<'a> Table<'a> {
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Option<Located<T>> {
         let value = self.take(key);
-        if value.is_none() && !self.document.is_torn {
+        if value.is_none() && !self.document.is_torn() {
             let message = format!("the key '{key}' is missing");
             self.document.fault(self.place.clone(), message);
         }
@@ -188,7 +136,7 @@ impl<'a> Table<'a> {
 
     /// Says which keys were not taken, and are thereby unknown.
     fn finish(self) {
-        if self.document.is_torn {
+        if self.document.is_torn() {
             return;
         }
         let known: Vec<&str> = self.taken.iter().copied().collect();
@@ -348,7 +296,7 @@ impl<'a> Value<'a> {
 
     /// Reads a path, which starts at the folder of the file when it is relative.
     pub(super) fn into_path(self) -> Option<Located<PathBuf>> {
-        let folder = self.document.folder.clone();
+        let folder = self.document.folder().to_owned();
         self.into_text(|text| match text {
             "" => Err("is no path".to_owned()),
             text => Ok(folder.join(text)),
@@ -393,30 +341,6 @@ impl<'a> Value<'a> {
     }
 }
 
-/// Makes the parser's message fit for people, who know what they meant and not what TOML calls it.
-fn syntax_message(message: &str) -> String {
-    let message = message
-        .strip_suffix(", expected nothing")
-        .unwrap_or(message);
-    let starts_with = |starts: &[&str]| starts.iter().any(|start| message.starts_with(start));
-    let way_out = if starts_with(&["invalid float", "invalid integer", "invalid datetime"]) {
-        "if this is a text, put it in quotes"
-    } else if starts_with(&["invalid basic string", "invalid literal string"]) {
-        "put the same quote behind the text that is before it"
-    } else if starts_with(&["unclosed table"]) {
-        "put ']' behind the name of the table; a name has no spaces"
-    } else if starts_with(&["unclosed array"]) {
-        "put ']' behind the last value of the list, and ',' between its values"
-    } else if starts_with(&["key with no value"]) {
-        "write '=' between a key and its value"
-    } else if starts_with(&["duplicate key"]) {
-        "a key, and a table in [brackets], can be written once: put the two together"
-    } else {
-        return message.to_owned();
-    };
-    format!("{message}: {way_out}")
-}
-
 /// Parses a text; the message says which text it was, unless that could give away a password.
 pub(super) fn parse_quoted<T>(
     text: &str,
@@ -430,40 +354,4 @@ pub(super) fn parse_quoted<T>(
             format!("'{}' {problem}", text.escape_debug())
         }
     })
-}
-
-/// Returns the known name that is nearest to a name, unless even that is a guess.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    // One slip in three letters: more, and the nearest name is a guess.
-    let at_most = name.chars().count().div_ceil(3);
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(name, known), *known))
-        .filter(|(distance, _)| *distance <= at_most)
-        .min();
-    nearest.map(|(_, known)| known)
-}
-
-/// Says where a key belongs that is written in a table that does not have it. `None` when no table has it.
-fn misplaced(name: &str) -> Option<String> {
-    let homes = homes(name);
-    (!homes.is_empty()).then(|| {
-        format!(
-            "the key '{name}' does not belong here, but to {}",
-            homes.join(" or ")
-        )
-    })
-}
-
-/// Says that a name is unknown, and which known one is nearest, or else all that are known.
-pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> String {
-    let nearest = nearest(name, known);
-    let name = name.escape_debug();
-    match nearest {
-        Some(nearest) => format!("unknown {what} '{name}': did you mean '{nearest}'?"),
-        None => format!(
-            "unknown {what} '{name}': known here are {}",
-            known.join(", ")
-        ),
-    }
 }

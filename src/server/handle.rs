@@ -27,8 +27,6 @@ use crate::telemetry::with_causes;
 const PATH_LIMIT: usize = 8 * 1024;
 /// The most that all headers may have, names and values, in bytes.
 const HEADERS_LIMIT: usize = 32 * 1024;
-/// What can be done with what is only read.
-const READ: &str = "GET, HEAD";
 /// Which registry the request was for, told when the client said it by `ns` (distribution-spec, "Registry Proxying").
 const NAMESPACE: HeaderName = HeaderName::from_static("oci-namespace");
 
@@ -166,56 +164,45 @@ async fn dispatch(
     subject: &mut Subject,
 ) -> Result<Response<ResponseBody>, RequestError> {
     let (method, conditions) = (&asking.parts.method, asking.conditions());
+    let entry = asking.located.route.entry();
+    subject.route = entry.label;
     match &asking.located.route {
         Route::ApiVersion => {
-            subject.route = "ping";
-            read_only(method, "", || None)?;
+            entry.check(method, "", None)?;
             Ok(respond::api_version())
         }
         Route::Manifest { name, reference } => {
-            subject.route = "manifest";
             subject.reference = Some(reference.clone());
             let grant = grant_pull(context, asking, name, subject)?;
             pull::manifest(context, &grant, reference, conditions, subject).await
         }
         Route::Blob { name, digest } => {
-            subject.route = "blob";
             subject.reference = Some(Reference::Digest(*digest));
             let grant = grant_pull(context, asking, name, subject)?;
             pull::blob(context, &grant, digest, conditions, subject).await
         }
         Route::StartUpload { name } | Route::Upload { name, .. } => {
-            subject.route = "upload";
             let granted = grant(context, asking, name, subject)?;
-            Err(RequestError::Method {
-                method: method.clone(),
-                allow: "",
-                reason: unchangeable(&granted),
-                target: None,
-            })
+            Err(entry.refusal(method, unchangeable(&granted), None))
         }
         Route::Tags { name } => {
-            subject.route = "tags";
             let grant = grant_pull(context, asking, name, subject)?;
             let page = listing::tags(context, &grant, asking.listing(name), subject);
             Ok(respond::list(Box::pin(page).await?, method))
         }
         Route::Referrers { name, digest } => {
-            subject.route = "referrers";
             subject.reference = Some(Reference::Digest(*digest));
             let grant = grant_pull(context, asking, name, subject)?;
             let page = listing::referrers(context, &grant, digest, asking.listing(name), subject);
             Ok(respond::list(Box::pin(page).await?, method))
         }
         Route::Catalog => {
-            subject.route = "catalog";
-            read_only(method, "", || None)?;
+            entry.check(method, "", None)?;
             let page = listing::catalog(context, &asking.caller, asking.listing(""));
             Ok(respond::list(Box::pin(page).await?, method))
         }
         Route::Extensions => {
-            subject.route = "extensions";
-            read_only(method, "", || None)?;
+            entry.check(method, "", None)?;
             Ok(respond::list(listing::extensions(), method))
         }
     }
@@ -251,8 +238,9 @@ fn grant_pull(
     subject: &mut Subject,
 ) -> Result<Grant<Origin>, RequestError> {
     let granted = grant(context, asking, name, subject)?;
-    let target = || subject.target.clone();
-    read_only(&asking.parts.method, unchangeable(&granted), target)?;
+    let entry = asking.located.route.entry();
+    let target = subject.target.as_deref();
+    entry.check(&asking.parts.method, unchangeable(&granted), target)?;
     match granted {
         Granted::Proxied(grant) => Ok(grant),
         Granted::Hosted(grant) => Err(RequestError::NotHosted(grant.target().to_string())),
@@ -264,22 +252,6 @@ fn unchangeable(granted: &Granted) -> &'static str {
     match granted {
         Granted::Proxied(_) => "what leads to another registry can be pulled only",
         Granted::Hosted(_) => "pushing is not available yet",
-    }
-}
-
-fn read_only(
-    method: &Method,
-    reason: &'static str,
-    target: impl FnOnce() -> Option<String>,
-) -> Result<(), RequestError> {
-    match *method {
-        Method::GET | Method::HEAD => Ok(()),
-        _ => Err(RequestError::Method {
-            method: method.clone(),
-            allow: READ,
-            reason,
-            target: target(),
-        }),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod request_id;
 pub mod request_log;
 pub mod respond;
 pub mod route;
+pub mod route_table;
 pub mod tls;
 
 use std::io;

@@ -8,9 +8,10 @@
 //!   readers that begin far ahead.
 //! - [`ingest`]: what is fetched goes into the spool and through the hash, off the async workers.
 //! - [`progress`]: what the fill publishes; it alone decides what may go out, and holds back the end.
-//! - [`reader`]: a client's way through the spool.
+//! - [`reader`]: a client's way through the spool; [`answer`] waits until it is known what to tell the client before.
 
 pub mod ahead;
+pub mod answer;
 pub mod ingest;
 pub mod progress;
 pub mod reader;

@@ -4,15 +4,15 @@
 //! does not confirm it [`decision`] says, as of a tag.
 
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::record::{Given, Kept, deny, keep};
 use crate::answer::{CacheOutcome, StaleReason};
 use crate::cache::backing::Backing;
 use crate::cache::error::{CacheError, Word};
@@ -40,50 +40,6 @@ pub(super) const fn room_for(list_size: usize) -> u64 {
 
 /// How many lists of one kind are on their way at once: each may be large, and is put together in memory. Others wait.
 const AT_ONCE: usize = 16;
-
-/// A list as its registry gave it last, and what it has said since.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Kept<T> {
-    /// When it gave it, or confirmed it.
-    confirmed: Timestamp,
-    /// What it has said against it since.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    denial: Option<Denial>,
-    /// The list.
-    pub(super) list: T,
-    /// Where it is kept: what was read from a record is in one.
-    #[serde(skip)]
-    keeping: Keeping,
-}
-
-impl<T> Kept<T> {
-    fn known(&self, key: &RecordKey) -> Known {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        Known {
-            confirmed: self.confirmed,
-            denial: self.denial,
-            seed: hasher.finish(),
-        }
-    }
-}
-
-/// A list that a registry gave, and where it is kept.
-#[derive(Debug)]
-pub(super) struct Given<T> {
-    pub(super) list: T,
-    pub(super) keeping: Keeping,
-}
-
-/// Where a list is kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Keeping {
-    /// In memory and as a record.
-    #[default]
-    Recorded,
-    /// In memory alone: anybody can make such lists, in any number, by asking for what is not there.
-    InMemory,
-}
 
 /// Which list is wanted, and how.
 #[derive(Clone, Copy, Debug)]
@@ -322,57 +278,6 @@ where
         let asked = self.asks.run("ask_list", wanted.key, work).await;
         let (asked, role) = asked.ok_or(CacheError::Stopping)?;
         Ok((asked?, role))
-    }
-}
-
-/// Takes down a list that the registry gave now.
-async fn keep<T>(
-    records: &Remembered<Kept<T>>,
-    key: RecordKey,
-    given: Given<T>,
-    now: Timestamp,
-) -> Arc<Kept<T>>
-where
-    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    let kept = Kept {
-        confirmed: now,
-        denial: None,
-        list: given.list,
-        keeping: given.keeping,
-    };
-    write(records, key, kept.clone()).await;
-    Arc::new(kept)
-}
-
-/// Takes down that the registry said something against a list. The list stays: its owner may want it to outlast that.
-async fn deny<T>(
-    records: &Remembered<Kept<T>>,
-    key: RecordKey,
-    before: Option<Arc<Kept<T>>>,
-    error: &CacheError,
-) where
-    T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    if let (Some(before), Some(Failure::Said(denial))) = (before, failure_of(error))
-        && before.denial != Some(denial)
-    {
-        let denied = Kept {
-            denial: Some(denial),
-            ..Kept::clone(&before)
-        };
-        write(records, key, denied).await;
-    }
-}
-
-async fn write<T>(records: &Remembered<Kept<T>>, key: RecordKey, kept: Kept<T>)
-where
-    T: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
-    if kept.keeping == Keeping::InMemory {
-        records.hold(key, kept).await;
-    } else if let Err(error) = records.write(key.clone(), kept).await {
-        tracing::warn!(record.key = %key, error = with_causes(&error), "could not write down a list");
     }
 }
 

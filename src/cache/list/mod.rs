@@ -2,6 +2,7 @@
 
 mod catalog;
 mod kept;
+mod record;
 mod referrers;
 mod tags;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::kept::{Found, Given, Keeping, KeptLists, Wanted, room_for};
+use super::kept::{Found, KeptLists, Wanted, room_for};
+use super::record::{Given, Keeping};
 use crate::addressing::{Grant, Origin};
 use crate::answer::ReferrersAnswer;
 use crate::cache::backing::Backing;

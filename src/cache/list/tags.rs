@@ -6,7 +6,8 @@ use futures_util::StreamExt;
 use http::StatusCode;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::kept::{Found, Given, Keeping, KeptLists, Lack, Wanted, room_for, without};
+use super::kept::{Found, KeptLists, Lack, Wanted, room_for, without};
+use super::record::{Given, Keeping};
 use crate::addressing::{Grant, Origin};
 use crate::answer::{CacheOutcome, TagsAnswer};
 use crate::cache::backing::Backing;

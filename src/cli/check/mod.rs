@@ -1,15 +1,16 @@
 //! `larder check`: says what is wrong with the configuration, or else what it means.
 
+mod arguments;
 mod contract;
 mod exposure;
 mod upstreams;
 
 use bytesize::ByteSize;
 
+pub(super) use arguments::{CheckArguments, CheckForm};
 pub(super) use exposure::exposure;
 pub(super) use upstreams::offline;
 
-use super::args::CheckForm;
 use super::failure::Failure;
 use super::log_settings;
 use super::output::Output;

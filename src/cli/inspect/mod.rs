@@ -1,14 +1,15 @@
 //! `larder inspect`: describes what a tag or digest leads to, straight from its registry.
 
+mod arguments;
 mod document;
 mod gather;
 mod platform;
 mod report;
 mod table;
 
-pub(super) use platform::PlatformName;
+pub(super) use arguments::{INSPECT_HELP, InspectArguments};
 
-use super::args::{Format, InspectArguments};
+use super::args::Format;
 use super::failure::Failure;
 use super::output::Output;
 use super::printable;

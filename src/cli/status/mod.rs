@@ -1,8 +1,12 @@
 //! `larder status`: says how the running larder stands.
 
+mod arguments;
 mod upstreams;
 
-use super::args::{Format, StatusArguments, StatusParts};
+pub(super) use arguments::{STATUS_HELP, StatusArguments};
+
+use self::arguments::StatusParts;
+use super::args::Format;
 use super::failure::Failure;
 use super::operator;
 use super::output::Output;

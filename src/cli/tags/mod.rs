@@ -1,11 +1,14 @@
 //! `larder tags`: lists the tags of a repository, straight from its registry; or says where a tag pointed before.
 
+mod arguments;
 mod history;
 mod order;
 
 use serde::Serialize;
 
-use super::args::{Format, TagsArguments};
+pub(super) use arguments::{TAGS_HELP, TagsArguments};
+
+use super::args::Format;
 use super::failure::Failure;
 use super::output::Output;
 use super::printable;

@@ -25,8 +25,9 @@ pub(in crate::config) use tags::{TagKeys, TagRuleKeys};
 pub(in crate::config) use tls::TlsKeys;
 pub(in crate::config) use upstream::{EndpointKeys, UpstreamKeys};
 
+use super::document::Document;
 use super::overrides::Overrides;
-use super::reader::{Document, Located, Section, Table};
+use super::reader::{Located, Section, Table};
 use super::values::{self, DefaultUpstream};
 use crate::server::CatalogAudience;
 

@@ -25,6 +25,31 @@ async fn a_larder_is_healthy_while_it_serves() {
 }
 
 #[tokio::test]
+async fn a_larder_at_an_address_is_healthy_whatever_is_in_its_file() {
+    let registry = FakeRegistry::start().await;
+    let ((socket, address), (registry_socket, _)) = (listener(), listener());
+    let mut larder = asking(&registry, address);
+    let command = larder.command(&["serve"]);
+    let command = activated(&command, [socket, registry_socket], "metrics:registry");
+    let running = larder.begin(command).await;
+    larder.config.push_str("no configuration");
+    larder.operate(&["healthcheck"]).await.failure(2);
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("http://{host}:{}", address.port());
+        let told = larder.operate(&["healthcheck", "--url", &url]).await;
+        assert_eq!(told.answer(), "", "{url}");
+    }
+    running.stop().await;
+    let url = format!("http://{address}");
+    let told = larder.operate(&["healthcheck", "--url", &url]).await;
+    let told = told.failure(1);
+    assert!(
+        told.contains(&format!("no larder answers at {url}")),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn what_answers_something_else_or_nothing_is_not_healthy() {
     let registry = FakeRegistry::start().await;
     // It has no such path.

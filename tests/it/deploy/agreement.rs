@@ -58,7 +58,7 @@ fn ports_folder_and_user_are_the_same_everywhere() {
                 "\nUSER 65532:65532\n",
                 "\nEXPOSE 5000 5001\n",
                 "\nVOLUME [\"/var/lib/larder\"]\n",
-                "CMD [\"larder\", \"healthcheck\"]\n",
+                "CMD [\"larder\", \"healthcheck\", \"--url\", \"http://127.0.0.1:5001\"]\n",
                 "\nENTRYPOINT [\"larder\"]\nCMD [\"serve\"]\n",
             ][..],
         ),

@@ -28,6 +28,13 @@ const COLD: [(Kind, usize); 3] = [
     (Kind::BlobGet, 5),
 ];
 
+/// The same with one layer.
+const COLD_LARGE: [(Kind, usize); 3] = [
+    (Kind::ManifestHead, 1),
+    (Kind::ManifestGet, 3),
+    (Kind::BlobGet, 3),
+];
+
 /// Whether layers are fetched in parallel: then everything is asked for from its first byte on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parts {
@@ -110,6 +117,11 @@ fn parallel_pull(stage: &Stage, name: &Name) -> Trace {
     trace
 }
 
+/// A registry with an image of one layer that has many parts.
+async fn large() -> Stage {
+    Stage::with_layers(FakeRegistry::builder(), vec![noise(1, 31 * MIB)]).await
+}
+
 #[tokio::test]
 async fn a_pull_costs_what_it_names_and_nothing_when_it_is_warm() {
     for base in [
@@ -119,8 +131,7 @@ async fn a_pull_costs_what_it_names_and_nothing_when_it_is_warm() {
     ] {
         let stage = Stage::new().await;
         let trace = pull(&stage, &Name::with_namespace(base));
-        stage.costs(&trace, &COLD).await;
-        stage.costs(&trace, &[]).await;
+        stage.costs_once(&trace, &COLD).await;
         // The registry itself gets no `ns`, and has the same name here.
         stage.costs(&pull(&stage, &Name::PATH), &[]).await;
     }
@@ -134,36 +145,26 @@ async fn two_pulls_at_once_cost_one() {
 
 #[tokio::test]
 async fn a_layer_in_parallel_parts_is_fetched_once_and_its_parts_are_right() {
-    let stage = Stage::with_layers(FakeRegistry::builder(), vec![noise(1, 31 * MIB)]).await;
+    let stage = large().await;
     let trace = parallel_pull(&stage, &MIRROR);
     let layer = stage.image().layers[0];
-    let cold = [
-        (Kind::ManifestHead, 1),
-        (Kind::ManifestGet, 3),
-        (Kind::BlobGet, 3),
-    ];
-    stage.costs(&trace, &cold).await;
+    stage.costs(&trace, &COLD_LARGE).await;
     assert_eq!(stage.registry.blob_bytes(&layer), (31 * MIB) as u64);
     stage.costs(&trace, &[]).await;
 }
 
 #[tokio::test]
 async fn two_pulls_in_parallel_parts_at_once_cost_one() {
-    let stage = Stage::with_layers(FakeRegistry::builder(), vec![noise(1, 31 * MIB)]).await;
+    let stage = large().await;
     let trace = parallel_pull(&stage, &MIRROR);
     let layer = stage.image().layers[0];
-    let cold = [
-        (Kind::ManifestHead, 1),
-        (Kind::ManifestGet, 3),
-        (Kind::BlobGet, 3),
-    ];
-    stage.costs_two_at_once(&trace, &cold).await;
+    stage.costs_two_at_once(&trace, &COLD_LARGE).await;
     assert_eq!(stage.registry.blob_bytes(&layer), (31 * MIB) as u64);
 }
 
 #[tokio::test]
 async fn closed_connections_disturb_neither_the_transfer_nor_another_client() {
-    let stage = Stage::with_layers(FakeRegistry::builder(), vec![noise(1, 31 * MIB)]).await;
+    let stage = large().await;
     let (content, layer) = (&stage.layers[0], stage.image().layers[0]);
     let standing = Fault::on(Kind::BlobGet).of(&layer);
     let gate = stage.registry.inject(standing.stall_after(10_000_000));

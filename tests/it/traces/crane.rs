@@ -3,8 +3,8 @@
 
 use super::step::{Step, Trace, Wave};
 use super::{
-    DOCKER_LIST, DOCKER_MANIFEST, Name, OCI_INDEX, OCI_MANIFEST, SCHEMA1, SIGNED_SCHEMA1, Stage,
-    blobs_of, ping,
+    COLD, DOCKER_LIST, DOCKER_MANIFEST, Name, OCI_INDEX, OCI_MANIFEST, SCHEMA1, SIGNED_SCHEMA1,
+    Stage, blobs_of, ping, whole,
 };
 use crate::support::{Fault, Kind};
 
@@ -18,16 +18,8 @@ const TYPES: [&str; 6] = [
     OCI_INDEX,
 ];
 
-/// Index and manifest, config and three layers.
-pub const COLD: [(Kind, usize); 2] = [(Kind::ManifestGet, 2), (Kind::BlobGet, 4)];
-
 fn agent(step: Step) -> Step {
     step.line("User-Agent", "crane/0.20.7 go-containerregistry/0.20.7")
-}
-
-/// Adds what Go's client adds to a GET.
-fn whole(step: Step) -> Step {
-    step.line("Accept-Encoding", "gzip")
 }
 
 fn manifest(step: Step, types: &[&str]) -> Step {
@@ -77,8 +69,7 @@ async fn a_pull_costs_what_it_names_and_nothing_when_it_is_warm() {
     for name in [Name::MIRROR, Name::PATH, Name::plain("/v2/alpine")] {
         let stage = Stage::new().await;
         let trace = pull(&stage, &name);
-        stage.costs(&trace, &COLD).await;
-        stage.costs(&trace, &[]).await;
+        stage.costs_once(&trace, &COLD).await;
     }
 }
 
@@ -102,8 +93,7 @@ async fn a_registry_that_breaks_off_is_noticed_by_nobody() {
 async fn the_digest_of_a_tag_is_one_head() {
     let stage = Stage::new().await;
     let trace = digest(&stage, &Name::PATH);
-    stage.costs(&trace, &[(Kind::ManifestHead, 1)]).await;
-    stage.costs(&trace, &[]).await;
+    stage.costs_once(&trace, &[(Kind::ManifestHead, 1)]).await;
     // Of a registry that says too little by HEAD.
     let stage = Stage::new().await;
     let poor = Fault::on(Kind::ManifestHead).no_digest_header();
@@ -112,8 +102,7 @@ async fn the_digest_of_a_tag_is_one_head() {
         .inject(poor.without_header(http::header::ETAG));
     let trace = digest(&stage, &Name::PATH);
     let costs = [(Kind::ManifestHead, 1), (Kind::ManifestGet, 1)];
-    stage.costs(&trace, &costs).await;
-    stage.costs(&trace, &[]).await;
+    stage.costs_once(&trace, &costs).await;
 }
 
 #[tokio::test]
@@ -127,8 +116,7 @@ async fn lists_have_a_thousand_entries_a_page() {
         "/v2/docker.io/library/alpine/tags/list?n=1000",
         r#"{"name":"docker.io/library/alpine","tags":["3.19","3.20"]}"#,
     );
-    stage.costs(&trace, &[(Kind::Tags, 1)]).await;
-    stage.costs(&trace, &[]).await;
+    stage.costs_once(&trace, &[(Kind::Tags, 1)]).await;
     // What is here, without a word to the registry.
     stage.costs(&pull(&stage, &Name::PATH), &COLD).await;
     let catalog = list(

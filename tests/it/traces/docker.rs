@@ -35,9 +35,9 @@ fn accepting(step: Step, first: usize) -> Step {
     step.line("User-Agent", AGENT).lines("Accept", &types)
 }
 
-/// Adds what Go's client adds to what is asked for as a whole.
+/// Has what is asked for as a whole, on a connection of its own.
 fn whole(step: Step) -> Step {
-    closing(step.line("Accept-Encoding", "gzip"))
+    closing(super::whole(step))
 }
 
 fn closing(step: Step) -> Step {
@@ -74,8 +74,7 @@ async fn a_pull_costs_what_it_names_and_nothing_when_it_is_warm() {
     for name in [Name::MIRROR, Name::PATH, Name::plain("/v2/alpine")] {
         let stage = Stage::new().await;
         let trace = pull(&stage, &name);
-        stage.costs(&trace, &COLD).await;
-        stage.costs(&trace, &[]).await;
+        stage.costs_once(&trace, &COLD).await;
     }
 }
 
@@ -129,8 +128,7 @@ async fn a_lost_connection_costs_the_registry_nothing() {
         .closes_after(200_000);
     let rest = closing(blob(path).line("Range", "bytes=200000-")).from(content, 200_000);
     let trace = vec![lost.into(), rest.into()];
-    stage.costs(&trace, &[(Kind::BlobGet, 1)]).await;
-    stage.costs(&trace, &[]).await;
+    stage.costs_once(&trace, &[(Kind::BlobGet, 1)]).await;
 }
 
 #[tokio::test]
@@ -144,8 +142,7 @@ async fn a_tag_that_is_not_there_is_told_so_that_docker_goes_on() {
     (head.status, get.status) = (404, 404);
     let trace = vec![head.into(), get.into()];
     let costs = [(Kind::ManifestHead, 1), (Kind::ManifestGet, 1)];
-    stage.costs(&trace, &costs).await;
-    stage.costs(&trace, &[]).await;
+    stage.costs_once(&trace, &costs).await;
 }
 
 #[tokio::test]

@@ -33,6 +33,9 @@ const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+json";
 const SIGNED_SCHEMA1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjws";
 
+/// What a pull costs of clients that never ask by HEAD: index and manifest, config and three layers.
+const COLD: [(Kind, usize); 2] = [(Kind::ManifestGet, 2), (Kind::BlobGet, 4)];
+
 /// A name as it is in front of the request: `/v2/library/alpine`, and the registry that `ns` names.
 #[derive(Clone, Copy, Debug)]
 struct Name {
@@ -131,6 +134,12 @@ impl Stage {
         self.asked(expected);
     }
 
+    /// Plays a trace twice, one after the other: the second time it costs nothing.
+    async fn costs_once(&self, trace: &Trace, expected: &[(Kind, usize)]) {
+        self.costs(trace, expected).await;
+        self.costs(trace, &[]).await;
+    }
+
     /// Plays a trace twice at once, and has the second client there before the first one has its layer.
     async fn costs_two_at_once(&self, trace: &Trace, expected: &[(Kind, usize)]) {
         let slow = Fault::on(Kind::BlobGet).of(&self.image().layers[0]);
@@ -181,6 +190,11 @@ fn blobs_of(image: &PushedImage) -> Vec<(Digest, usize)> {
         .chain(layers)
         .map(read)
         .collect()
+}
+
+/// Adds what Go's client adds to what is asked for as a whole.
+fn whole(step: Step) -> Step {
+    step.line("Accept-Encoding", "gzip")
 }
 
 /// What `/v2/` says.

@@ -3,8 +3,8 @@
 
 use super::step::{Step, Trace, Wave, digest_of};
 use super::{
-    DOCKER_LIST, DOCKER_MANIFEST, Name, OCI_INDEX, OCI_MANIFEST, SCHEMA1, SIGNED_SCHEMA1, Stage,
-    blobs_of, ping,
+    COLD, DOCKER_LIST, DOCKER_MANIFEST, Name, OCI_INDEX, OCI_MANIFEST, SCHEMA1, SIGNED_SCHEMA1,
+    Stage, blobs_of, ping, whole,
 };
 use crate::support::{FakeRegistry, Kind, noise};
 
@@ -20,19 +20,11 @@ const TYPES: [&str; 6] = [
     OCI_INDEX,
 ];
 
-/// Index and manifest, config and three layers.
-pub const COLD: [(Kind, usize); 2] = [(Kind::ManifestGet, 2), (Kind::BlobGet, 4)];
-
 /// A request with its lines: these types, and the version of the protocol, which others only answer with.
 fn ask(step: Step, agent: &str, types: &[&str]) -> Step {
     step.line("User-Agent", agent)
         .lines("Accept", types)
         .line("Docker-Distribution-Api-Version", "registry/2.0")
-}
-
-/// Adds what Go's client adds to what is asked for as a whole.
-fn whole(step: Step) -> Step {
-    step.line("Accept-Encoding", "gzip")
 }
 
 fn pull_by(agent: &str, stage: &Stage, name: &Name) -> Trace {
@@ -70,8 +62,7 @@ async fn a_pull_costs_what_it_names_and_nothing_when_it_is_warm() {
     ] {
         let stage = Stage::new().await;
         let trace = pull_by(agent, &stage, &name);
-        stage.costs(&trace, &COLD).await;
-        stage.costs(&trace, &[]).await;
+        stage.costs_once(&trace, &COLD).await;
     }
 }
 
@@ -114,7 +105,6 @@ async fn tags_are_listed_once() {
                 .exactly(expected)
                 .into(),
         ];
-        stage.costs(&trace, &[(Kind::Tags, 1)]).await;
-        stage.costs(&trace, &[]).await;
+        stage.costs_once(&trace, &[(Kind::Tags, 1)]).await;
     }
 }

@@ -23,7 +23,6 @@ async fn one_token_serves_for_a_whole_pull() {
             (Kind::BlobGet, blobs),
         ];
         let cold: Vec<_> = cold.into_iter().filter(|(_, count)| *count > 0).collect();
-        stage.costs(&trace, &cold).await;
-        stage.costs(&trace, &[]).await;
+        stage.costs_once(&trace, &cold).await;
     }
 }
