@@ -22,8 +22,6 @@ mod not_done;
 mod operator;
 mod output;
 mod printable;
-#[cfg(test)]
-mod readme;
 mod refresh;
 mod reload;
 mod reloading;

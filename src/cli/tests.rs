@@ -1,4 +1,6 @@
-//! What people see of the program: help, reports, errors, and exit codes.
+//! What people see of the program: help, reports, errors, and exit codes; and that the README says the same.
+
+mod readme;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -21,7 +21,7 @@ static FILE: Mutex<()> = Mutex::new(());
 
 /// Fails when a part of the README is not this one; or writes it, when that is wanted.
 #[track_caller]
-pub(super) fn assert_written(part: &str, text: &str) {
+fn assert_written(part: &str, text: &str) {
     let _held = FILE.lock().unwrap_or_else(PoisonError::into_inner);
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = fs::read_to_string(&path).unwrap();
