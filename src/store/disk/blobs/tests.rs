@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt, symlink};
+use std::sync::Weak;
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::TryStreamExt;
@@ -55,6 +56,19 @@ impl Fixture {
 
     async fn whole(&self, digest: &Digest) -> Option<Vec<u8>> {
         whole(&self.blobs, digest).await
+    }
+
+    /// The file of a blob that is kept open, without holding it.
+    fn kept_open(&self, digest: &Digest) -> Weak<File> {
+        let kept = self.blobs.0.open_files.find(digest);
+        Arc::downgrade(&kept.expect("it is kept open").file)
+    }
+
+    /// Keeps a file open as one that asks for the blob does.
+    fn keep_open(&self, digest: Digest, (file, stamp): (File, Stamp)) -> Weak<File> {
+        let sound = Sound::new(file, stamp);
+        self.blobs.0.open_files.keep(digest, &sound);
+        Arc::downgrade(&sound.file)
     }
 }
 
@@ -261,49 +275,29 @@ async fn removing_forgets_the_stamp() {
     assert_eq!(stamps().await, 0);
 }
 
-/// Tells whether this process holds a file open that has this path, or had it.
-#[cfg(target_os = "linux")]
-fn holds_open(path: &std::path::Path) -> bool {
-    let gone = format!("{} (deleted)", path.display());
-    let opened = fs::read_dir("/proc/self/fd").unwrap();
-    let links = opened.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    links
-        .into_iter()
-        .any(|link| link == path || link.as_os_str() == gone.as_str())
-}
-
-#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_room_of_what_is_removed_is_free_at_once() {
     let fixture = Fixture::new();
     let (digest, path) = fixture.keep().await;
     assert_eq!(fixture.whole(&digest).await.unwrap(), CONTENT);
+    let first = fixture.kept_open(&digest);
     // Two may open it at the same time.
-    let (file, stamp) = open(&path).unwrap().unwrap();
-    fixture
-        .blobs
-        .0
-        .open_files
-        .keep(digest, &Sound::new(file, stamp));
-    assert!(holds_open(&path), "it is kept open");
+    let second = fixture.keep_open(digest, open(&path).unwrap().unwrap());
+    assert_eq!((first.strong_count(), second.strong_count()), (0, 1));
     fixture.blobs.remove(&digest).await.unwrap();
-    assert!(!holds_open(&path));
+    assert_eq!(second.strong_count(), 0);
     // Nor is what another file took the place of.
     let (digest, path) = fixture.keep().await;
     assert_eq!(fixture.whole(&digest).await.unwrap(), CONTENT);
+    let replaced = fixture.kept_open(&digest);
     let before = fs::metadata(&path).unwrap().ino();
     touch(&path);
     fixture.keep().await;
     assert_ne!(fs::metadata(&path).unwrap().ino(), before);
-    assert!(!holds_open(&path));
+    assert_eq!(replaced.strong_count(), 0);
     // Who was opening it while it went keeps nothing either.
     let (digest, path) = fixture.keep().await;
-    let (file, stamp) = open(&path).unwrap().unwrap();
+    let opened = open(&path).unwrap().unwrap();
     fixture.blobs.remove(&digest).await.unwrap();
-    fixture
-        .blobs
-        .0
-        .open_files
-        .keep(digest, &Sound::new(file, stamp));
-    assert!(!holds_open(&path));
+    assert_eq!(fixture.keep_open(digest, opened).strong_count(), 0);
 }
