@@ -12,7 +12,7 @@ use super::assembly::Larder;
 use super::failure::Failure;
 use super::reloading::Source;
 use super::{check, log_settings};
-use crate::config::{self, Flags, Surroundings};
+use crate::config::{Flags, Surroundings};
 use crate::runtime::signals::{ReloadSignal, StopSignals};
 use crate::telemetry::log::{self, LogLevel};
 
@@ -65,12 +65,14 @@ const BLOCKING_WORK_LIMIT: Duration = Duration::from_secs(5);
 /// Reads the configuration, starts the log and the runtime, and serves.
 pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Failure> {
     let activated = Activated::take(surroundings).map_err(Failure::Misused)?;
-    let surroundings = &Surroundings {
+    let surroundings = Surroundings {
         sockets: activated.addresses().map_err(Failure::Misused)?,
         ..surroundings.clone()
     };
-    let loaded = config::load(flags, surroundings).map_err(Failure::Configured)?;
-    log::init(&log_settings(surroundings, LogLevel::default())?).map_err(Failure::running)?;
+    let source = Source::read(flags.clone(), surroundings).map_err(Failure::Configured)?;
+    let loaded = &source.loaded;
+    log::init(&log_settings(&source.surroundings, LogLevel::default())?)
+        .map_err(Failure::running)?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         config.file = loaded.file.as_ref().map(|file| file.display().to_string()),
@@ -96,11 +98,6 @@ pub(super) fn serve(flags: &Flags, surroundings: &Surroundings) -> Result<(), Fa
     let served = runtime.block_on(async {
         let signals = StopSignals::listen().context("could not listen for signals")?;
         let reload = ReloadSignal::listen().context("could not listen for signals")?;
-        let source = Source {
-            flags: flags.clone(),
-            surroundings: surroundings.clone(),
-            loaded,
-        };
         let larder = Larder::assemble(source, activated, reload).await?;
         larder.run(signals).await
     });

@@ -1,10 +1,11 @@
 //! Reads the configuration again while larder runs, and puts what changed in force. A configuration with a fault changes
 //! nothing.
 
+mod files;
 mod metrics;
+mod reading;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +15,16 @@ use crate::admin::OperationError;
 use crate::admin::document::Reloaded as Told;
 use crate::admin::error::ErrorCode;
 use crate::cache::Cache;
-use crate::config::{self, Flags, Loaded, Reloaded, Surroundings};
+use crate::config::{Faults, Flags, Loaded, Reloaded, Surroundings};
 use crate::runtime::{Clock, Live};
 use crate::store::DiskStore;
 use crate::telemetry::with_causes;
 use crate::{retention, server};
 
-pub(super) use metrics::ReloadMetrics;
-pub(super) use watch::{Occasions, watch};
+use self::files::Files;
+pub(super) use self::metrics::ReloadMetrics;
+use self::reading::Reading;
+pub(super) use self::watch::{Occasions, watch};
 
 /// Where a configuration comes from, and what it was when it was read first.
 #[derive(Debug)]
@@ -29,6 +32,24 @@ pub(super) struct Source {
     pub(super) flags: Flags,
     pub(super) surroundings: Surroundings,
     pub(super) loaded: Loaded,
+    /// What it was read from.
+    files: Files,
+}
+
+impl Source {
+    /// Reads the configuration for the first time. Blocks while files are read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn read(flags: Flags, surroundings: Surroundings) -> Result<Self, Faults> {
+        let Reading { loaded, files } = Reading::begin(&flags, &surroundings);
+        Ok(Self {
+            flags,
+            surroundings,
+            loaded: loaded?,
+            files,
+        })
+    }
 }
 
 /// What goes by the configuration, and by another one from one moment to the next.
@@ -49,8 +70,6 @@ pub(super) struct Reloader {
     rooms: Rooms,
     metrics: ReloadMetrics,
     clock: Clock,
-    /// The files that what was refused last names, and that may be what was wrong.
-    suspects: Vec<PathBuf>,
 }
 
 impl Reloader {
@@ -69,22 +88,7 @@ impl Reloader {
             rooms,
             metrics,
             clock,
-            suspects: Vec::new(),
         }
-    }
-
-    /// Returns the files that a configuration is made of and that are read with it alone, and those because of which the
-    /// last one may have been refused.
-    fn files(&self) -> Vec<PathBuf> {
-        let Source {
-            flags,
-            surroundings,
-            loaded,
-        } = &self.source;
-        let mut files = surroundings.file_candidates(flags.config.as_deref());
-        files.extend(authorities(&loaded.settings));
-        files.extend(self.suspects.iter().cloned());
-        files
     }
 
     /// Reads the configuration, puts it in force, and says so in the log. Blocks while files are read.
@@ -96,13 +100,14 @@ impl Reloader {
             flags,
             surroundings,
             loaded,
-        } = &self.source;
-        self.suspects.clear();
-        let new = match config::load(flags, surroundings) {
+            files,
+        } = &mut self.source;
+        let reading = Reading::begin(flags, surroundings);
+        *files = reading.files;
+        let new = match reading.loaded {
             Ok(new) => new,
             Err(faults) => {
                 let faults = faults.as_slice().iter();
-                self.suspects = faults.clone().flat_map(|it| it.files.clone()).collect();
                 let told = faults.map(|fault| format!("{}: {}", fault.place, fault.message));
                 return Err(self.refused(told));
             }
@@ -113,10 +118,8 @@ impl Reloader {
             return Err(self.refused(std::iter::once(gone)));
         }
         let reloaded = Reloaded::compare(loaded, new);
-        self.apply(&reloaded).map_err(|error| {
-            self.suspects = authorities(&reloaded.loaded.settings).collect();
-            self.refused(std::iter::once(with_causes(&*error).to_string()))
-        })?;
+        self.apply(&reloaded)
+            .map_err(|error| self.refused(std::iter::once(with_causes(&*error).to_string())))?;
         self.metrics.succeeded(self.clock.now());
         say(&reloaded);
         let Reloaded {
@@ -171,13 +174,6 @@ impl Reloader {
         let message = format!("the configuration cannot be used, nothing is changed: {faults}");
         OperationError::new(ErrorCode::InvalidConfiguration, message)
     }
-}
-
-/// Returns the files of certificates that endpoints are trusted by.
-fn authorities(settings: &config::Settings) -> impl Iterator<Item = PathBuf> {
-    let upstreams = settings.upstreams.iter();
-    let endpoints = upstreams.flat_map(|upstream| &upstream.endpoints);
-    endpoints.filter_map(|endpoint| endpoint.tls.ca_file.clone())
 }
 
 /// Says in the log what another configuration changes.
