@@ -2,6 +2,7 @@
 
 use http::header::WWW_AUTHENTICATE;
 use larder::oci::MediaType;
+use larder::upstream::Limits;
 
 use super::{push, refusal, status};
 use crate::support::{Ending, FakeRegistry, Fault, Kind, TestProxy, noise};
@@ -68,7 +69,11 @@ async fn ghsa_hqxw_f8mx_cpmw_what_a_registry_sends_has_an_end() {
             registry.inject(bare.without_header(WWW_AUTHENTICATE));
         }
         registry.inject(fault);
-        let proxy = TestProxy::of(&registry).await;
+        // The size ends it and not the time, however slow this machine is.
+        let proxy = TestProxy::builder()
+            .upstream("up.test", &registry)
+            .limits(|limits| limits.body_idle = Limits::default().body_idle);
+        let proxy = proxy.start().await;
         let reply = proxy.get("/v2/app/manifests/1").await;
         let (found, code) = refusal(reply).await;
         assert_eq!(found, expected, "{what}: {code}");

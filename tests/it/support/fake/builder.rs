@@ -13,10 +13,10 @@ use super::fault::Fault;
 use super::quota::Quota;
 use super::request::Kind;
 use super::script::Script;
-use super::serve::{Connections, Speech, reserve};
+use super::serve::{Connections, Speech, bind};
 use super::tls::Certificates;
 use super::token::Tokens;
-use super::{FakeRegistry, Running, State, run};
+use super::{FakeRegistry, State, run};
 
 /// A registry that is not yet running.
 #[derive(Debug, Default)]
@@ -142,8 +142,8 @@ impl Builder {
 
     /// Starts the registry on a free port.
     pub async fn start(mut self) -> FakeRegistry {
-        let socket = reserve((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let address = socket.local_addr().unwrap();
+        let port = bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let address = port.local_addr().unwrap();
         let protocols: &[&str] = if self.has_http2 {
             &["h2", "http/1.1"]
         } else {
@@ -166,11 +166,11 @@ impl Builder {
             abilities: self.abilities,
         });
         let tasks = Tasks::new();
-        run(&state, socket, tasks.clone());
+        run(&state, bind(address).unwrap(), tasks.clone());
         FakeRegistry {
             state,
-            address,
-            running: Mutex::new(Running::Yes(tasks)),
+            port,
+            running: Mutex::new(Some(tasks)),
         }
     }
 }

@@ -53,20 +53,15 @@ use answer::Answer;
 use content::{Abilities, Content};
 use log::Recorder;
 use script::Script;
-use serve::{Connections, Speech, accept, reserve};
+use serve::{Connections, Speech, accept, bind};
 
 /// A registry on a loopback port. It stops when it is dropped.
 pub struct FakeRegistry {
     state: Arc<State>,
-    address: SocketAddr,
-    running: Mutex<Running>,
-}
-
-/// Whether the registry can be reached.
-enum Running {
-    Yes(Tasks),
-    /// The port is kept for the next start, and refuses connections.
-    No(TcpSocket),
+    /// Never listens, and keeps the port while nothing else does.
+    port: TcpSocket,
+    /// What serves, unless it is stopped.
+    running: Mutex<Option<Tasks>>,
 }
 
 /// What all connections share.
@@ -127,27 +122,19 @@ impl FakeRegistry {
 
     /// Closes the listener and all connections, and returns when that is done. Connections are refused from then on.
     pub async fn stop(&self) {
-        let tasks = match &*self.running.lock().unwrap() {
-            Running::Yes(tasks) => tasks.clone(),
-            Running::No(_) => return,
+        let Some(tasks) = self.running.lock().unwrap().take() else {
+            return;
         };
-        assert_eq!(
-            tasks.drain(PATIENCE).await,
-            0,
-            "connections that do not close"
-        );
-        let socket = reserve(self.address).unwrap();
-        *self.running.lock().unwrap() = Running::No(socket);
+        let left = tasks.drain(PATIENCE).await;
+        assert_eq!(left, 0, "connections that do not close");
     }
 
     /// Listens again, on the same port and with the same content, faults and log.
     pub async fn restart(&self) {
         self.stop().await;
         let tasks = Tasks::new();
-        let mut running = self.running.lock().unwrap();
-        if let Running::No(socket) = std::mem::replace(&mut *running, Running::Yes(tasks.clone())) {
-            run(&self.state, socket, tasks);
-        }
+        run(&self.state, bind(self.address()).unwrap(), tasks.clone());
+        *self.running.lock().unwrap() = Some(tasks);
     }
 }
 
@@ -165,12 +152,12 @@ impl FakeRegistry {
 
     /// Returns the address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.local_addr().unwrap()
     }
 
     /// Returns `127.0.0.1:port`.
     pub fn host(&self) -> String {
-        self.address.to_string()
+        self.address().to_string()
     }
 
     /// Returns the certificate of the authority that a client of a TLS registry must trust.
@@ -281,7 +268,7 @@ impl FakeRegistry {
 
 impl Drop for FakeRegistry {
     fn drop(&mut self) {
-        if let Running::Yes(tasks) = self.running.get_mut().unwrap() {
+        if let Some(tasks) = self.running.get_mut().unwrap() {
             tasks.stop();
         }
     }

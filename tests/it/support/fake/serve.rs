@@ -51,8 +51,9 @@ impl Connections {
     }
 }
 
-/// Takes a port without listening there: whoever connects is refused, and nobody else gets the port.
-pub fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+/// Takes a port without listening there: whoever connects is refused. Others who do so may have it too, and the first of
+/// them may listen; nobody else gets the port.
+pub fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
