@@ -573,7 +573,7 @@ pub fn password_of(username: &str, password: &str) -> CredentialSource {
 fn impatient() -> Limits {
     let retry = Schedule::new(Duration::from_millis(10), Duration::from_millis(100));
     Limits {
-        body_idle: Duration::from_millis(500),
+        body_idle: Duration::from_secs(1),
         retry,
         circuit: CircuitLimits {
             failures: usize::MAX,
