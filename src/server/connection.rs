@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -19,6 +19,7 @@ use super::greeting::{Greeted, GreetingError, greet};
 use super::handle::{Context, handle, refuse_unencrypted};
 use super::listen::Accepted;
 use super::proxy_protocol::ProxyProtocolError;
+use super::sendfile::Windows;
 use crate::runtime::executor::HyperExecutor;
 use crate::telemetry::with_causes;
 
@@ -68,16 +69,17 @@ pub(super) async fn serve(
     };
     match greeted {
         Greeted::Plain(stream) => {
+            let windows = stream.get_ref().windows().clone();
             let answer = move |request| handle(context.clone(), request, peer);
-            Box::pin(http.serve(stream, answer)).await;
+            Box::pin(http.serve(stream, Some(windows), answer)).await;
         }
         Greeted::Encrypted(stream) => {
             let answer = move |request| handle(context.clone(), request, peer);
-            Box::pin(http.serve(stream, answer)).await;
+            Box::pin(http.serve(stream, None, answer)).await;
         }
         Greeted::Unencrypted(stream) => {
             let answer = move |request| refuse_unencrypted(context.clone(), request, peer);
-            Box::pin(http.serve(stream, answer)).await;
+            Box::pin(http.serve(stream, None, answer)).await;
         }
     }
 }
@@ -114,16 +116,27 @@ struct Http {
 }
 
 impl Http {
-    async fn serve<S, F>(self, stream: S, answer: impl Fn(Request<Incoming>) -> F)
-    where
+    /// Answers what comes in. Files are sent through the windows, if there are any.
+    async fn serve<S, F>(
+        self,
+        stream: S,
+        windows: Option<Arc<Windows>>,
+        answer: impl Fn(Request<Incoming>) -> F,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = Response<ResponseBody>> + Send + 'static,
     {
         let activity = Activity::begin();
         let service = service_fn(|request| {
             let open = activity.request();
+            // HTTP/2 copies what it sends into frames.
+            let windows = windows.clone();
+            let windows = windows.filter(|_| request.version() < Version::HTTP_2);
             let answered = answer(request);
-            async move { Ok::<_, Infallible>(answered.await.map(|body| open.until_taken(body))) }
+            async move {
+                let response = answered.await;
+                Ok::<_, Infallible>(response.map(|body| open.until_taken(body.through(windows))))
+            }
         });
         let builder = builder(self.executor);
         let connection = builder.serve_connection(TokioIo::new(stream), service);
@@ -147,12 +160,13 @@ impl Http {
             }
         };
         if let Err(error) = ended {
-            tracing::debug!(client.address = %self.address, %error, "a connection broke");
+            let error = with_causes(&*error);
+            tracing::debug!(client.address = %self.address, error, "a connection broke");
         }
     }
 }
 
-fn builder(executor: HyperExecutor) -> auto::Builder<HyperExecutor> {
+pub(super) fn builder(executor: HyperExecutor) -> auto::Builder<HyperExecutor> {
     let mut builder = auto::Builder::new(executor);
     builder
         .http1()

@@ -17,6 +17,7 @@ use super::access::{self, Peer};
 use super::connection::{HEAD_WITHIN, TAKE_WITHIN};
 use super::listen::{Accepted, Speech};
 use super::proxy_protocol::{self, ProxyProtocolError, Told};
+use super::sendfile::FileSocket;
 use super::tls::{HANDSHAKE_WITHIN, HandshakeError};
 use super::{Proxies, ProxyProtocol};
 
@@ -26,7 +27,7 @@ const HEADER_WITHIN: Duration = Duration::from_secs(5);
 const HANDSHAKE_RECORD: u8 = 0x16;
 
 /// A connection whose writes do not wait for ever.
-pub(super) type Stream = Pin<Box<TimeoutStream<TcpStream>>>;
+pub(super) type Stream = Pin<Box<TimeoutStream<FileSocket>>>;
 
 /// A connection on which HTTP is spoken next.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ async fn first_byte(stream: &TcpStream, within: Duration) -> Result<u8, Greeting
 }
 
 fn bounded(stream: TcpStream) -> Stream {
-    let mut stream = TimeoutStream::new(stream);
+    let mut stream = TimeoutStream::new(FileSocket::new(stream));
     stream.set_write_timeout(Some(TAKE_WITHIN));
     Box::pin(stream)
 }

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Versio
 use tracing::Instrument;
 
 use super::access::{self, Client, Peer};
-use super::body::{Reads, ResponseBody};
+use super::body::ResponseBody;
+use super::content::Reads;
 use super::error::RequestError;
 use super::listing::{self, Listing};
 use super::metrics::Metrics;

@@ -4,6 +4,7 @@ pub mod access;
 pub mod activity;
 pub mod body;
 pub mod connection;
+pub mod content;
 pub mod error;
 pub mod forwarded;
 mod greeting;
@@ -19,6 +20,7 @@ pub mod request_log;
 pub mod respond;
 pub mod route;
 pub mod route_table;
+mod sendfile;
 pub mod tls;
 
 use std::io;
@@ -30,7 +32,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use self::body::Reads;
+use self::content::Reads;
 use self::handle::Context;
 use self::listen::{Accepted, Listeners};
 pub use self::listen::{BindError, Door};

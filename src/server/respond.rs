@@ -10,7 +10,8 @@ use http::header::{
 };
 use http::{Method, Response, StatusCode, response};
 
-use super::body::{Reads, ResponseBody};
+use super::body::ResponseBody;
+use super::content::Reads;
 use super::error::ErrorAnswer;
 use super::listing::Page;
 use crate::answer::{BlobAnswer, CacheOutcome, ManifestAnswer, StaleReason};

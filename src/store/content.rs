@@ -36,6 +36,10 @@ pub struct FileSlice {
 }
 
 impl FileSlice {
+    /// How far bytes lie apart that are asked for to know whether those between are in memory, in bytes: as much as
+    /// kernels read ahead unless told otherwise, which is also about what they forget at once.
+    const STRIDE: usize = 128 * 1024;
+
     /// Reads a part of the slice, beginning `at` bytes into it. Blocks while the disk is asked.
     ///
     /// # Errors
@@ -53,18 +57,38 @@ impl FileSlice {
     /// [`io::ErrorKind::Unsupported`] where the file system cannot tell; else as [`FileSlice::read`].
     pub fn read_now(&self, at: u64, length: usize) -> io::Result<Option<Bytes>> {
         let mut buffer = vec![0; length];
-        let mut parts = [IoSliceMut::new(&mut buffer)];
-        match preadv2(
-            &self.file,
-            &mut parts,
-            self.offset + at,
-            ReadWriteFlags::NOWAIT,
-        ) {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                buffer.truncate(read);
-                Ok(Some(buffer.into()))
+        let Some(read) = self.read_into(&mut buffer, at)? else {
+            return Ok(None);
+        };
+        buffer.truncate(read);
+        Ok(Some(buffer.into()))
+    }
+
+    /// Tells whether a part of the slice, beginning `at` bytes into it, seems to be in memory: a byte in each
+    /// [`FileSlice::STRIDE`] and the last one are.
+    ///
+    /// # Errors
+    /// As [`FileSlice::read_now`].
+    pub fn is_in_memory(&self, at: u64, length: u64) -> io::Result<bool> {
+        let Some(last) = length.checked_sub(1) else {
+            return Ok(true);
+        };
+        let samples = (0..last).step_by(Self::STRIDE).chain([last]);
+        for sample in samples {
+            if self.read_into(&mut [0], at + sample)?.is_none() {
+                return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Reads what is in memory, into a buffer that is not empty. `None` when the first byte is not.
+    fn read_into(&self, buffer: &mut [u8], at: u64) -> io::Result<Option<usize>> {
+        let mut parts = [IoSliceMut::new(buffer)];
+        let from = self.offset + at;
+        match preadv2(&self.file, &mut parts, from, ReadWriteFlags::NOWAIT) {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => Ok(Some(read)),
             Err(Errno::AGAIN) => Ok(None),
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
                 Err(io::ErrorKind::Unsupported.into())

@@ -6,5 +6,6 @@ mod forms;
 mod http10;
 mod limits;
 mod proxies;
+mod sending;
 mod stopping;
 mod tls;

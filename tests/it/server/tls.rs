@@ -22,7 +22,7 @@ async fn larder(tls: TlsSettings) -> (FakeRegistry, TestProxy) {
 }
 
 /// TLS on a port of its own.
-fn beside(tls: TlsSettings) -> TlsSettings {
+pub(super) fn beside(tls: TlsSettings) -> TlsSettings {
     TlsSettings {
         listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
         ..tls

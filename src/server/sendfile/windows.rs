@@ -1,0 +1,109 @@
+//! Parts of files that are mapped into memory to be sent.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use memmap2::{Mmap, MmapOptions};
+
+use crate::store::FileSlice;
+
+/// The windows of one connection.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Windows(Mutex<Vec<View>>);
+
+/// Which part of which file a window shows.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    /// Where the window begins in memory. Windows that are there at the same time have nothing in common.
+    pub(super) address: usize,
+    /// In bytes.
+    pub(super) length: usize,
+    pub(super) file: Arc<File>,
+    /// Where the window begins in the file, in bytes.
+    pub(super) offset: u64,
+}
+
+/// The memory of a window, which the connection forgets before it goes away.
+struct Window {
+    memory: Mmap,
+    windows: Arc<Windows>,
+}
+
+impl Windows {
+    /// Opens a window onto a part of a file, as long as its bytes are held. `None` where the file cannot be mapped.
+    pub(in crate::server) fn open(self: &Arc<Self>, slice: &FileSlice) -> Option<Bytes> {
+        let memory = map(slice).ok()?;
+        self.views().push(View {
+            address: memory.as_ptr().addr(),
+            length: memory.len(),
+            file: slice.file.clone(),
+            offset: slice.offset,
+        });
+        Some(Bytes::from_owner(Window {
+            memory,
+            windows: self.clone(),
+        }))
+    }
+
+    /// Finds the first of these parts of the memory that is in a window, and what that shows of its file.
+    pub(super) fn first(&self, parts: &[IoSlice<'_>]) -> Option<(usize, View)> {
+        let views = self.views();
+        if views.is_empty() {
+            return None;
+        }
+        parts.iter().enumerate().find_map(|(index, part)| {
+            let shown = views.iter().find_map(|view| view.narrow(part))?;
+            Some((index, shown))
+        })
+    }
+
+    fn close(&self, address: usize) {
+        self.views().retain(|view| view.address != address);
+    }
+
+    pub(super) fn views(&self) -> MutexGuard<'_, Vec<View>> {
+        self.0.lock().expect("nothing panics while it has the list")
+    }
+}
+
+impl View {
+    /// Returns what a part of the memory shows, if it is in the window.
+    fn narrow(&self, part: &[u8]) -> Option<Self> {
+        let address = part.as_ptr().addr();
+        let from = address.checked_sub(self.address)?;
+        let left = self.length.checked_sub(from).filter(|left| *left > 0)?;
+        Some(Self {
+            address,
+            length: part.len().min(left),
+            offset: self.offset + from as u64,
+            file: self.file.clone(),
+        })
+    }
+}
+
+impl AsRef<[u8]> for Window {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.windows.close(self.memory.as_ptr().addr());
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "that memory is the file is what this is about, and nobody can promise for a file"
+)]
+fn map(slice: &FileSlice) -> io::Result<Mmap> {
+    let length = usize::try_from(slice.length).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let mut options = MmapOptions::new();
+    options.offset(slice.offset).len(length);
+    // SAFETY: The memory changes when somebody else writes to the file, and is gone when it is cut. Nothing in this
+    // process looks into it: it goes to the socket, whose write the kernel fails if a part of it is not there.
+    unsafe { options.map(&*slice.file) }
+}
