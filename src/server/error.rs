@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use thiserror::Error;
 
+use super::failure::{self, Again, Code, Failure, SOON};
 use super::query::QueryError;
 use super::route::RouteError;
 use crate::addressing::AddressError;
@@ -99,6 +100,17 @@ pub enum Kind {
     List,
 }
 
+impl Kind {
+    /// Returns the code that tells that there is none.
+    fn absence(self) -> ErrorCode {
+        match self {
+            Self::Manifest => ErrorCode::ManifestUnknown,
+            Self::Blob => ErrorCode::BlobUnknown,
+            Self::List => ErrorCode::NameUnknown,
+        }
+    }
+}
+
 /// An error as HTTP tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorAnswer {
@@ -116,54 +128,72 @@ pub struct ErrorAnswer {
     pub outcome: Option<CacheOutcome>,
 }
 
-/// When to come again after a failure that is likely to pass soon.
-const SOON: Duration = Duration::from_secs(5);
-
 impl RequestError {
     /// Returns the answer that tells of this failure.
     pub fn answer(&self) -> ErrorAnswer {
+        let answer = ErrorAnswer::new(self.failure(), self.to_string());
         match self {
-            Self::Route(error) => route(error),
-            Self::Address(error) => address(error),
             Self::Method { allow, target, .. } => {
-                let mut answer = told(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, self);
-                // Who asks where a name leads without asking for anything, as `larder doctor` does, learns it here.
-                answer.body.detail.clone_from(target);
-                ErrorAnswer {
+                let mut answer = ErrorAnswer {
                     allow: Some(allow),
                     ..answer
-                }
-            }
-            Self::Query(_) => told(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, self),
-            Self::CatalogWithheld => told(StatusCode::FORBIDDEN, ErrorCode::Denied, self),
-            Self::NotHosted(_) => told(StatusCode::NOT_FOUND, ErrorCode::NameUnknown, self),
-            Self::Unencrypted => told(StatusCode::BAD_REQUEST, ErrorCode::Unsupported, self),
-            Self::Circle => told(StatusCode::LOOP_DETECTED, ErrorCode::Unsupported, self),
-            Self::PathTooLong { .. } => {
-                told(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, self)
-            }
-            Self::HeadersTooLarge { .. } => told(
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                ErrorCode::Unsupported,
-                self,
-            ),
-            Self::Precondition(_) => told(
-                StatusCode::PRECONDITION_FAILED,
-                ErrorCode::DigestInvalid,
-                self,
-            ),
-            Self::SizeUnknown(_) => {
-                let answer = told(StatusCode::SERVICE_UNAVAILABLE, PASSING, self);
-                ErrorAnswer {
-                    retry_after: Some(SOON),
-                    ..answer
-                }
+                };
+                // Who asks where a name leads without asking for anything, as `larder doctor` does, learns it here.
+                answer.body.detail.clone_from(target);
+                answer
             }
             Self::Cache {
                 subject,
                 kind,
                 error,
-            } => cache(self, subject, *kind, error),
+            } => cache(answer, subject, *kind, error),
+            Self::Route(_)
+            | Self::Address(_)
+            | Self::Query(_)
+            | Self::CatalogWithheld
+            | Self::NotHosted(_)
+            | Self::Unencrypted
+            | Self::Circle
+            | Self::PathTooLong { .. }
+            | Self::HeadersTooLarge { .. }
+            | Self::Precondition(_)
+            | Self::SizeUnknown(_) => answer,
+        }
+    }
+
+    /// Returns what clients are told that it is.
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Route(error) => route(error),
+            Self::Address(error) => address(error),
+            Self::Method { .. } => failure::METHOD,
+            Self::Query(_) => failure::BAD_QUERY,
+            Self::CatalogWithheld => failure::WITHHELD,
+            Self::NotHosted(_) => failure::NOT_HOSTED,
+            Self::Unencrypted => failure::UNENCRYPTED,
+            Self::Circle => failure::CIRCLE,
+            Self::PathTooLong { .. } => failure::LONG_PATH,
+            Self::HeadersTooLarge { .. } => failure::LARGE_HEADERS,
+            Self::Precondition(_) => failure::PRECONDITION,
+            Self::SizeUnknown(_) => failure::SIZE_UNKNOWN,
+            Self::Cache { error, .. } => missed(error),
+        }
+    }
+}
+
+impl ErrorAnswer {
+    fn new(failure: Failure, message: impl Into<String>) -> Self {
+        let code = match failure.code {
+            Code::Always(code) => code,
+            Code::Absence => ErrorCode::NameUnknown,
+        };
+        Self {
+            status: failure.status,
+            body: ErrorBody::new(code, message),
+            retry_after: (failure.again == Again::Soon).then_some(SOON),
+            allow: None,
+            unsatisfiable: None,
+            outcome: None,
         }
     }
 }
@@ -176,90 +206,124 @@ fn because(reason: &str) -> String {
     }
 }
 
-fn told(status: StatusCode, code: ErrorCode, error: &dyn std::error::Error) -> ErrorAnswer {
-    let body = ErrorBody::new(code, error.to_string());
-    ErrorAnswer {
-        status,
-        body,
-        retry_after: None,
-        allow: None,
-        unsatisfiable: None,
-        outcome: None,
+fn route(error: &RouteError) -> Failure {
+    match error {
+        RouteError::Unknown => failure::NO_PATH,
+        RouteError::Segment(_) | RouteError::Encoding(_) | RouteError::Namespace(_) => {
+            failure::BAD_NAME
+        }
+        RouteError::Digest(_) | RouteError::Reference(ReferenceError::Digest(_)) => {
+            failure::BAD_DIGEST
+        }
+        RouteError::Reference(ReferenceError::Tag(_)) => failure::BAD_TAG,
     }
 }
 
-fn route(error: &RouteError) -> ErrorAnswer {
-    let (status, code) = match error {
-        RouteError::Unknown => (StatusCode::NOT_FOUND, ErrorCode::NameUnknown),
-        RouteError::Segment(_) | RouteError::Encoding(_) | RouteError::Namespace(_) => {
-            (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid)
-        }
-        RouteError::Digest(_) | RouteError::Reference(ReferenceError::Digest(_)) => {
-            (StatusCode::BAD_REQUEST, ErrorCode::DigestInvalid)
-        }
-        // No registry has a manifest under a tag that cannot be.
-        RouteError::Reference(ReferenceError::Tag(_)) => {
-            (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown)
-        }
-    };
-    told(status, code, error)
-}
-
-fn address(error: &AddressError) -> ErrorAnswer {
-    let (status, code) = match error {
+fn address(error: &AddressError) -> Failure {
+    match error {
         AddressError::Name(_)
         | AddressError::Namespace { .. }
         | AddressError::Host { .. }
-        | AddressError::Disagree { .. } => (StatusCode::BAD_REQUEST, ErrorCode::NameInvalid),
-        AddressError::NotConfigured(_) => (StatusCode::FORBIDDEN, ErrorCode::Denied),
+        | AddressError::Disagree { .. } => failure::BAD_NAME,
+        AddressError::NotConfigured(_) => failure::NOT_CONFIGURED,
         AddressError::UnknownMount(_) | AddressError::NoDefault(_) | AddressError::TwoApiPaths => {
-            (StatusCode::NOT_FOUND, ErrorCode::NameUnknown)
+            failure::NO_PATH
         }
-    };
-    told(status, code, error)
+    }
 }
 
-/// The code of a failure that may be gone the next moment. Clients that look at codes try this one again; the names of
-/// what is unknown would tell them that it does not exist.
-const PASSING: ErrorCode = ErrorCode::TooManyRequests;
-
-fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) -> ErrorAnswer {
-    let unknown = match kind {
-        Kind::Manifest => ErrorCode::ManifestUnknown,
-        Kind::Blob => ErrorCode::BlobUnknown,
-        Kind::List => ErrorCode::NameUnknown,
-    };
-    let (status, code, retry_after) = match error {
+fn missed(error: &CacheError) -> Failure {
+    match error {
         CacheError::ManifestUnknown(_)
         | CacheError::BlobUnknown(_)
         | CacheError::NoTags(_)
-        | CacheError::Schema1 => (StatusCode::NOT_FOUND, unknown, None),
-        CacheError::NotConfigured(_) | CacheError::Private(_) | CacheError::NotListed(_) => {
-            (StatusCode::FORBIDDEN, ErrorCode::Denied, None)
+        | CacheError::Schema1 => failure::ABSENT,
+        CacheError::NotConfigured(_) => failure::NOT_CONFIGURED,
+        CacheError::Private(_) | CacheError::NotListed(_) => failure::WITHHELD,
+        CacheError::Upstream(error) => upstream(error),
+        CacheError::WrongContent(_) => failure::WRONG_CONTENT,
+        CacheError::WrongSize { .. } => failure::WRONG_SIZE,
+        CacheError::BadManifest(_) => failure::BAD_MANIFEST,
+        CacheError::TooSlow => failure::TOO_SLOW,
+        CacheError::Unsatisfiable(_) => failure::UNSATISFIABLE,
+        CacheError::Store(error) => store(error),
+        CacheError::Stopping => failure::STOPPING,
+    }
+}
+
+fn upstream(error: &UpstreamError) -> Failure {
+    match error {
+        UpstreamError::Unreachable { .. }
+        | UpstreamError::Unavailable { .. }
+        | UpstreamError::Misled { .. } => failure::UNREACHABLE,
+        UpstreamError::TimedOut { .. } => failure::TIMED_OUT,
+        UpstreamError::RateLimited { .. } => failure::RATE_LIMITED,
+        UpstreamError::Resting { .. } => failure::RESTING,
+        // The large registries do not tell absent from private; their challenge is never relayed.
+        UpstreamError::Refused {
+            status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
+            ..
+        } => failure::ABSENT,
+        UpstreamError::LoginRefused { problem, .. } => useless_login(problem),
+        UpstreamError::Refused { .. } | UpstreamError::Protocol { .. } => failure::STRANGE,
+        UpstreamError::Offline { .. } => failure::OFFLINE,
+        UpstreamError::Overloaded { .. } => failure::OVERLOADED,
+        UpstreamError::Forbidden { .. } => failure::FORBIDDEN,
+        UpstreamError::TooLarge { .. } => failure::TOO_LARGE,
+    }
+}
+
+/// Tells of a login that is of no use. Only where the registry saw it, what it said stands for an absence.
+fn useless_login(problem: &LoginProblem) -> Failure {
+    match problem {
+        LoginProblem::Wrong { .. } => failure::ABSENT,
+        LoginProblem::Suspended { .. } => failure::SUSPENDED_LOGIN,
+        LoginProblem::Unreadable(_) => failure::USELESS_LOGIN,
+        LoginProblem::Withheld(_) => failure::FORBIDDEN,
+    }
+}
+
+fn store(error: &StoreError) -> Failure {
+    match error {
+        StoreError::NoSpace { .. }
+        | StoreError::Conflict { .. }
+        | StoreError::Io { .. }
+        | StoreError::Records { .. }
+        | StoreError::Truncated { .. }
+        | StoreError::InUse { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Newer { .. } => failure::STORE,
+    }
+}
+
+/// Adds to an answer what is known of a failure of the cache.
+fn cache(mut answer: ErrorAnswer, subject: &str, kind: Kind, error: &CacheError) -> ErrorAnswer {
+    if missed(error).code == Code::Absence {
+        answer.body.code = kind.absence();
+    }
+    match error {
+        CacheError::Upstream(UpstreamError::LoginRefused { problem, .. }) => {
+            let problem = login_problem(problem);
+            answer.body.message = format!("{subject}: {LOGIN} {problem}");
         }
-        CacheError::Upstream(error) => upstream(unknown, error),
-        CacheError::WrongContent(_) => (StatusCode::BAD_GATEWAY, ErrorCode::DigestInvalid, None),
-        CacheError::WrongSize { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),
-        CacheError::BadManifest(_) => (StatusCode::BAD_GATEWAY, ErrorCode::ManifestInvalid, None),
-        CacheError::TooSlow => (StatusCode::GATEWAY_TIMEOUT, PASSING, Some(SOON)),
-        CacheError::Unsatisfiable(reason) => {
-            let answer = told(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                ErrorCode::SizeInvalid,
-                whole,
-            );
-            return ErrorAnswer {
-                unsatisfiable: Some(*reason),
-                ..answer
-            };
+        // What is wrong with the disk is for the log: its words have paths in them.
+        CacheError::Store(_) => {
+            answer.body.message = format!("{subject}: what is kept could not be read or written");
         }
-        CacheError::Store(error) => return store(subject, error),
-        CacheError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
-    };
-    let mut answer = told(status, code, whole);
-    if let CacheError::Upstream(UpstreamError::LoginRefused { problem, .. }) = error {
-        let problem = login_problem(problem);
-        answer.body.message = format!("{subject}: {LOGIN} {problem}");
+        CacheError::Unsatisfiable(reason) => answer.unsatisfiable = Some(*reason),
+        CacheError::ManifestUnknown(_)
+        | CacheError::BlobUnknown(_)
+        | CacheError::NoTags(_)
+        | CacheError::NotListed(_)
+        | CacheError::Private(_)
+        | CacheError::NotConfigured(_)
+        | CacheError::Upstream(_)
+        | CacheError::WrongContent(_)
+        | CacheError::WrongSize { .. }
+        | CacheError::BadManifest(_)
+        | CacheError::Schema1
+        | CacheError::TooSlow
+        | CacheError::Stopping => {}
     }
     answer.body.detail = detail(error);
     if let (CacheError::Upstream(_), Some(advice)) = (error, &answer.body.detail) {
@@ -267,55 +331,24 @@ fn cache(whole: &RequestError, subject: &str, kind: Kind, error: &CacheError) ->
         answer.body.message = format!("{}; {advice}", answer.body.message);
     }
     ErrorAnswer {
-        retry_after,
+        retry_after: known_end(error).or(answer.retry_after),
         outcome: error.outcome(),
         ..answer
     }
 }
 
-fn upstream(
-    unknown: ErrorCode,
-    error: &UpstreamError,
-) -> (StatusCode, ErrorCode, Option<Duration>) {
+/// Returns how long a failure lasts, where that is known.
+fn known_end(error: &CacheError) -> Option<Duration> {
     match error {
-        UpstreamError::Unreachable { .. }
-        | UpstreamError::Unavailable { .. }
-        | UpstreamError::Misled { .. } => (StatusCode::BAD_GATEWAY, PASSING, None),
-        UpstreamError::TimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, PASSING, None),
-        UpstreamError::RateLimited { retry_after, .. } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            ErrorCode::TooManyRequests,
-            Some(*retry_after),
-        ),
-        UpstreamError::Resting { retry_after, .. } => {
-            (StatusCode::BAD_GATEWAY, PASSING, Some(*retry_after))
-        }
-        // The large registries do not tell absent from private; their challenge is never relayed.
-        UpstreamError::Refused {
-            status: StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN,
-            ..
-        } => (StatusCode::NOT_FOUND, unknown, None),
-        UpstreamError::LoginRefused { problem, .. } => useless_login(unknown, problem),
-        UpstreamError::Refused { .. } | UpstreamError::Protocol { .. } => {
-            (StatusCode::BAD_GATEWAY, ErrorCode::Unsupported, None)
-        }
-        UpstreamError::Offline { .. } => (StatusCode::GATEWAY_TIMEOUT, ErrorCode::Denied, None),
-        UpstreamError::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, PASSING, Some(SOON)),
-        UpstreamError::Forbidden { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::Denied, None),
-        UpstreamError::TooLarge { .. } => (StatusCode::BAD_GATEWAY, ErrorCode::SizeInvalid, None),
-    }
-}
-
-/// Tells of a login that is of no use. Only where the registry saw it, what it said stands for an absence.
-fn useless_login(
-    unknown: ErrorCode,
-    problem: &LoginProblem,
-) -> (StatusCode, ErrorCode, Option<Duration>) {
-    match problem {
-        LoginProblem::Wrong { .. } => (StatusCode::NOT_FOUND, unknown, None),
-        LoginProblem::Suspended { left } => (StatusCode::BAD_GATEWAY, PASSING, Some(*left)),
-        LoginProblem::Unreadable(_) => (StatusCode::BAD_GATEWAY, PASSING, None),
-        LoginProblem::Withheld(_) => (StatusCode::BAD_GATEWAY, ErrorCode::Denied, None),
+        CacheError::Upstream(
+            UpstreamError::RateLimited { retry_after, .. }
+            | UpstreamError::Resting { retry_after, .. }
+            | UpstreamError::LoginRefused {
+                problem: LoginProblem::Suspended { left: retry_after },
+                ..
+            },
+        ) => Some(*retry_after),
+        _ => None,
     }
 }
 
@@ -329,29 +362,6 @@ fn login_problem(problem: &LoginProblem) -> String {
         LoginProblem::Wrong { .. } | LoginProblem::Suspended { .. } | LoginProblem::Withheld(_) => {
             problem.to_string()
         }
-    }
-}
-
-/// What is wrong with the disk is for the log: its words have paths in them.
-fn store(subject: &str, error: &StoreError) -> ErrorAnswer {
-    let status = match error {
-        StoreError::NoSpace { .. }
-        | StoreError::Conflict { .. }
-        | StoreError::Io { .. }
-        | StoreError::Records { .. }
-        | StoreError::Truncated { .. }
-        | StoreError::InUse { .. }
-        | StoreError::Damaged { .. }
-        | StoreError::Newer { .. } => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let message = format!("{subject}: what is kept could not be read or written");
-    ErrorAnswer {
-        status,
-        body: ErrorBody::new(PASSING, message),
-        retry_after: Some(SOON),
-        allow: None,
-        unsatisfiable: None,
-        outcome: None,
     }
 }
 
@@ -513,18 +523,18 @@ mod tests {
     fn only_what_a_registry_said_is_an_absence() {
         let left = Duration::from_secs(9);
         let (absent, unknown) = (StatusCode::NOT_FOUND, ErrorCode::ManifestUnknown);
-        let failed = StatusCode::BAD_GATEWAY;
+        let (failed, passing) = (StatusCode::BAD_GATEWAY, ErrorCode::TooManyRequests);
         for (error, expected) in [
             (denied(None), (absent, unknown, None)),
             (denied(Some(acme())), (absent, unknown, None)),
             (useless(wrong()), (absent, unknown, None)),
             (
                 useless(LoginProblem::Suspended { left }),
-                (failed, PASSING, Some(left)),
+                (failed, passing, Some(left)),
             ),
             (
                 useless(LoginProblem::Unreadable("it is gone".into())),
-                (failed, PASSING, None),
+                (failed, passing, None),
             ),
             (
                 useless(LoginProblem::Withheld("auth.other".into())),

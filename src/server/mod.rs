@@ -6,6 +6,7 @@ pub mod body;
 pub mod connection;
 pub mod content;
 pub mod error;
+pub mod failure;
 pub mod forwarded;
 mod greeting;
 pub mod handle;

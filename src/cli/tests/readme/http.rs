@@ -4,6 +4,8 @@ use http::StatusCode;
 
 use super::{Table, assert_written, code};
 use crate::admin::{door, routes};
+use crate::oci::ErrorCode;
+use crate::server::failure::{self, Again, Code};
 use crate::server::route_table;
 
 #[test]
@@ -48,6 +50,32 @@ fn the_readme_has_each_path_of_health_and_metrics_as_it_is() {
         ]);
     }
     assert_written("health paths", &table.0);
+}
+
+#[test]
+fn the_readme_has_each_failure_as_it_is() {
+    let mut table = Table::new(&["status", "code", "`Retry-After`", "when"]);
+    for failure in failure::TABLE {
+        let codes = match failure.code {
+            Code::Always(code) => vec![code],
+            Code::Absence => Code::ABSENCES.to_vec(),
+        };
+        let codes: Vec<String> = codes.into_iter().map(written).collect();
+        let again = match failure.again {
+            Again::Unsaid => String::new(),
+            Again::Soon => format!("{} s", failure::SOON.as_secs()),
+            Again::Known => "until it ends".to_owned(),
+        };
+        let status = failure.status.as_str();
+        table.row(&[status, &codes.join(", "), &again, failure.when]);
+    }
+    assert_written("failures", &table.0);
+}
+
+/// Writes a code as bodies have it.
+fn written(error: ErrorCode) -> String {
+    let json = serde_json::to_string(&error).unwrap();
+    code(json.trim_matches('"'))
 }
 
 /// Writes statuses as numbers.
