@@ -60,14 +60,12 @@ impl ResponseBody {
     }
 
     /// Writes the closing line of the request when the body is gone.
-    pub fn logged(self, mut log: RequestLog) -> Self {
+    pub fn logged(mut self, mut log: RequestLog) -> Self {
         if self.is_end_stream() {
             log.ended();
         }
-        Self {
-            log: Some(log),
-            ..self
-        }
+        self.log = Some(log);
+        self
     }
 }
 
@@ -115,6 +113,55 @@ impl Body for ResponseBody {
             Source::Content(content) => content
                 .left()
                 .map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        // The connection drops what it cannot send on. That is not always the client's doing.
+        if let (Source::Content(content), Some(log)) = (&self.source, &mut self.log)
+            && let Some(fault) = content.take_fault()
+        {
+            log.cut(&fault);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use futures_util::StreamExt;
+    use futures_util::stream;
+    use http::StatusCode;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::runtime::Tasks;
+    use crate::server::metrics::Metrics;
+    use crate::server::request_log::tests::begun;
+
+    #[test]
+    fn a_file_that_cannot_be_sent_is_not_told_as_a_client_that_left() {
+        for (fault, status) in [(Some(io::ErrorKind::UnexpectedEof), 200), (None, 499)] {
+            let mut registry = Registry::default();
+            let mut log = begun(Metrics::register(&mut registry));
+            log.answered(StatusCode::OK, None);
+            let windows = Arc::new(Windows::default());
+            let reads = Arc::new(Reads::new(Tasks::new()));
+            let body = ResponseBody::content(stream::pending().boxed(), Some(9), reads);
+            let body = body.through(Some(windows.clone())).logged(log);
+            if let Some(fault) = fault {
+                let told = windows.fail(fault.into());
+                assert_eq!(told.kind(), fault, "what the connection hears");
+            }
+            drop(body);
+            let mut text = String::new();
+            encode(&mut text, &registry).unwrap();
+            let counted = format!(r#"status="{status}""#);
+            assert!(text.contains(&counted), "{text}");
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::telemetry::with_causes;
 /// How long a client may take for the head of its next request: an idle connection is closed after this.
 /// It bounds silence before the first byte as well, and HTTP/2 connections without a stream.
 pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(75);
-/// How long a client may take nothing of an answer that is there.
+/// How long a client may take nothing of an answer that is there, or less than a piece of it.
 pub(super) const TAKE_WITHIN: Duration = Duration::from_mins(5);
 /// When a connection is asked to end because nothing happens on it.
 const QUIET: Patience = Patience {
@@ -170,6 +170,8 @@ pub(super) fn builder(executor: HyperExecutor) -> auto::Builder<HyperExecutor> {
     let mut builder = auto::Builder::new(executor);
     builder
         .http1()
+        // Never by copies: `sendfile` has to see where bytes lie.
+        .writev(true)
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WITHIN)
         .max_buf_size(BUFFER as usize);

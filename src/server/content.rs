@@ -43,9 +43,14 @@ impl Reads {
         }
     }
 
+    /// Returns whether it can be asked what is in memory.
+    fn can_tell(&self) -> bool {
+        self.can_tell.load(Ordering::Relaxed)
+    }
+
     /// Asks what is in memory. As if nothing was, where the file system does not tell.
     fn ask<T: Default>(&self, question: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        if !self.can_tell.load(Ordering::Relaxed) {
+        if !self.can_tell() {
             return Ok(T::default());
         }
         match question() {
@@ -110,6 +115,12 @@ impl Content {
         self.left
     }
 
+    /// Returns what was wrong with a file that the connection was sending, once.
+    pub(super) fn take_fault(&self) -> Option<BodyError> {
+        let fault = self.windows.as_ref()?.take_fault()?;
+        Some(unreadable(fault))
+    }
+
     /// Returns the next bytes.
     pub(super) fn poll_next(
         &mut self,
@@ -157,16 +168,15 @@ impl Content {
                 }
                 Err(error) => {
                     self.state = State::Done;
-                    return Poll::Ready(Some(Err(
-                        StoreError::io("read", "the content", error).into()
-                    )));
+                    return Poll::Ready(Some(Err(unreadable(error))));
                 }
             }
         }
     }
 
     fn begin(&self, slice: FileSlice) -> Part {
-        let windows = self.windows.as_ref().filter(|_| slice.length > READ_SIZE);
+        let is_worth_it = slice.length > READ_SIZE && self.reads.can_tell();
+        let windows = self.windows.as_ref().filter(|_| is_worth_it);
         Part {
             window: windows.and_then(|windows| windows.open(&slice)),
             slice,
@@ -185,11 +195,11 @@ impl Content {
         if let Some(window) = window {
             let length = left.min(SEND_SIZE);
             if self.reads.ask(|| slice.is_in_memory(*at, length))? {
-                let bytes = window.slice(in_memory(*at)..in_memory(at + length));
+                let bytes = window.slice(bytes_in_memory(*at)..bytes_in_memory(at + length));
                 return Ok(Some(self.advance(part, bytes)));
             }
         }
-        let length = in_memory(left.min(READ_SIZE));
+        let length = bytes_in_memory(left.min(READ_SIZE));
         if let Some(bytes) = self.reads.ask(|| slice.read_now(*at, length))? {
             return Ok(Some(self.advance(part, bytes)));
         }
@@ -209,9 +219,13 @@ impl Content {
     }
 }
 
-/// Returns a length of something that is in memory, or a part of that.
-fn in_memory(length: u64) -> usize {
-    usize::try_from(length).expect("what is in memory has an address")
+fn unreadable(error: io::Error) -> BodyError {
+    StoreError::io("read", "the content", error).into()
+}
+
+/// Counts bytes of something that is mapped or will be read into memory.
+fn bytes_in_memory(count: u64) -> usize {
+    usize::try_from(count).expect("what is in memory has an address")
 }
 
 impl std::fmt::Debug for Content {

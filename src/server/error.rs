@@ -303,9 +303,16 @@ fn cache(mut answer: ErrorAnswer, subject: &str, kind: Kind, error: &CacheError)
     }
     match error {
         CacheError::Upstream(UpstreamError::LoginRefused { problem, .. }) => {
+            if let LoginProblem::Suspended { left } = problem {
+                answer.retry_after = Some(*left);
+            }
             let problem = login_problem(problem);
             answer.body.message = format!("{subject}: {LOGIN} {problem}");
         }
+        CacheError::Upstream(
+            UpstreamError::RateLimited { retry_after, .. }
+            | UpstreamError::Resting { retry_after, .. },
+        ) => answer.retry_after = Some(*retry_after),
         // What is wrong with the disk is for the log: its words have paths in them.
         CacheError::Store(_) => {
             answer.body.message = format!("{subject}: what is kept could not be read or written");
@@ -331,24 +338,8 @@ fn cache(mut answer: ErrorAnswer, subject: &str, kind: Kind, error: &CacheError)
         answer.body.message = format!("{}; {advice}", answer.body.message);
     }
     ErrorAnswer {
-        retry_after: known_end(error).or(answer.retry_after),
         outcome: error.outcome(),
         ..answer
-    }
-}
-
-/// Returns how long a failure lasts, where that is known.
-fn known_end(error: &CacheError) -> Option<Duration> {
-    match error {
-        CacheError::Upstream(
-            UpstreamError::RateLimited { retry_after, .. }
-            | UpstreamError::Resting { retry_after, .. }
-            | UpstreamError::LoginRefused {
-                problem: LoginProblem::Suspended { left: retry_after },
-                ..
-            },
-        ) => Some(*retry_after),
-        _ => None,
     }
 }
 

@@ -88,12 +88,14 @@ pub(super) async fn greet(
                     "a client speaks TLS where larder does not: it needs http://, or larder needs [server.tls]"
                 );
             }
-            Greeted::Plain(bounded(stream))
+            Greeted::Plain(bounded(FileSocket::new(stream)))
         }
         Speech::Encrypted(tls) => match first_byte(&stream, HANDSHAKE_WITHIN).await? {
             // So begin the methods of HTTP. TLS tells of everything else what is wrong with it.
-            b'A'..=b'Z' => Greeted::Unencrypted(bounded(stream)),
-            _ => Greeted::Encrypted(Box::new(tls.shake_hands(bounded(stream)).await?)),
+            b'A'..=b'Z' => Greeted::Unencrypted(bounded(FileSocket::new(stream))),
+            _ => Greeted::Encrypted(Box::new(
+                tls.shake_hands(bounded(FileSocket::new(stream))).await?,
+            )),
         },
     };
     Ok((peer, greeted))
@@ -125,8 +127,9 @@ async fn first_byte(stream: &TcpStream, within: Duration) -> Result<u8, Greeting
     }
 }
 
-fn bounded(stream: TcpStream) -> Stream {
-    let mut stream = TimeoutStream::new(FileSocket::new(stream));
+/// Has writes fail when the client takes nothing for too long.
+pub(super) fn bounded(socket: FileSocket) -> Stream {
+    let mut stream = TimeoutStream::new(socket);
     stream.set_write_timeout(Some(TAKE_WITHIN));
     Box::pin(stream)
 }

@@ -184,7 +184,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
@@ -194,11 +194,12 @@ mod tests {
     use crate::server::access::Peer;
     use crate::server::request_id::RequestIds;
 
-    fn begun() -> RequestLog {
+    /// A request for a blob that is here.
+    pub(in crate::server) fn begun(metrics: Metrics) -> RequestLog {
         let peer = Peer::Itself(SocketAddr::from(([127, 0, 0, 1], 1)));
         let client = Client::find(peer, &HeaderMap::new(), &[]);
         let id = RequestIds::default().of(&HeaderMap::new());
-        let mut log = RequestLog::begin(id, http::Method::GET, client, Metrics::default());
+        let mut log = RequestLog::begin(id, http::Method::GET, client, metrics);
         *log.subject() = Subject {
             route: "blob",
             outcome: Some(CacheOutcome::Hit),
@@ -209,20 +210,20 @@ mod tests {
 
     #[test]
     fn what_did_not_end_is_not_counted_as_answered() {
-        let mut whole = begun();
+        let mut whole = begun(Metrics::default());
         whole.answered(StatusCode::OK, None);
         whole.ended();
         assert_eq!(whole.counted_status(), 200);
-        let unanswered = begun();
+        let unanswered = begun(Metrics::default());
         assert_eq!(unanswered.counted_status(), CLIENT_LEFT);
-        let mut left = begun();
+        let mut left = begun(Metrics::default());
         left.answered(StatusCode::OK, None);
         assert_eq!(left.counted_status(), CLIENT_LEFT);
-        let mut cut = begun();
+        let mut cut = begun(Metrics::default());
         cut.answered(StatusCode::OK, None);
         cut.cut(&BodyError::Cut(Arc::new(std::io::Error::other("broken"))));
         assert_eq!(cut.counted_status(), 200);
-        let mut refused = begun();
+        let mut refused = begun(Metrics::default());
         refused.answered(StatusCode::NOT_FOUND, Some("no such blob".into()));
         refused.ended();
         assert_eq!(refused.counted_status(), 404);

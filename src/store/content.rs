@@ -37,7 +37,7 @@ pub struct FileSlice {
 
 impl FileSlice {
     /// How far bytes lie apart that are asked for to know whether those between are in memory, in bytes: as much as
-    /// kernels read ahead unless told otherwise, which is also about what they forget at once.
+    /// kernels read ahead unless told otherwise.
     const STRIDE: usize = 128 * 1024;
 
     /// Reads a part of the slice, beginning `at` bytes into it. Blocks while the disk is asked.
@@ -144,4 +144,51 @@ pub struct StoredBlob {
     pub digest: Digest,
     /// Its size, in bytes.
     pub size: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{Advice, fadvise};
+
+    use super::*;
+
+    /// Returns whether the kernel forgot what the file has; it need not.
+    fn forget(file: &File) -> bool {
+        file.sync_all().unwrap();
+        fadvise(file, 0, None, Advice::DontNeed).unwrap();
+        let mut byte = [0];
+        let mut parts = [IoSliceMut::new(&mut byte)];
+        preadv2(file, &mut parts, 0, ReadWriteFlags::NOWAIT) == Err(Errno::AGAIN)
+    }
+
+    #[test]
+    fn what_is_in_memory_is_told_from_what_is_not() {
+        let file = tempfile::tempfile().unwrap();
+        let length = 3 * FileSlice::STRIDE;
+        file.write_all_at(&vec![7; length], 0).unwrap();
+        let slice = FileSlice {
+            file: Arc::new(file),
+            offset: 10,
+            length: length as u64 - 10,
+        };
+        let is_in_memory = |at, length| slice.is_in_memory(at, length);
+        if let Err(error) = is_in_memory(0, 1) {
+            assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+            return;
+        }
+        assert!(is_in_memory(0, slice.length).unwrap());
+        assert!(is_in_memory(5, 0).unwrap());
+        let beyond = is_in_memory(0, slice.length + 1).unwrap_err();
+        assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+        if forget(&slice.file) {
+            assert!(!is_in_memory(0, slice.length).unwrap());
+            assert!(slice.read_now(0, 100).unwrap().is_none());
+            slice.read(0, bytes_of(&slice)).unwrap();
+            assert!(is_in_memory(0, slice.length).unwrap());
+        }
+    }
+
+    fn bytes_of(slice: &FileSlice) -> usize {
+        slice.length.try_into().unwrap()
+    }
 }

@@ -24,11 +24,6 @@ impl Files {
         }
     }
 
-    /// Returns whether these files are among them.
-    pub(super) fn contain(&self, paths: &[PathBuf]) -> bool {
-        paths.iter().all(|path| self.paths.contains(path))
-    }
-
     /// Looks at them again: whether they changed since they were read, and not since they were looked at last. A file
     /// that is being written is not read half. Blocks.
     pub(super) fn have_changed(&mut self) -> bool {

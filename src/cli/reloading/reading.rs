@@ -13,22 +13,26 @@ pub(super) struct Reading {
 }
 
 impl Reading {
+    /// How often the configuration is read at once, at most: each time it may name files that nobody looked at before.
+    const ATTEMPTS: usize = 4;
+
     /// Reads the configuration. Blocks while files are read.
     ///
-    /// Which files it has is known when it was read: if there are others than before, it is read once more. If there are
-    /// others again then, the file that names them changed meanwhile, and that is seen.
+    /// Which files it has is known when it was read: if there are some that were not looked at before, they are, and it
+    /// is read once more.
     pub(super) fn begin(flags: &Flags, surroundings: &Surroundings) -> Self {
-        let candidates = surroundings.file_candidates(flags.config.as_deref());
-        let files = Files::look(candidates.clone());
-        let loaded = config::load(flags, surroundings);
-        let paths: Vec<PathBuf> = candidates.into_iter().chain(named(&loaded)).collect();
-        if files.contain(&paths) {
-            return Self { loaded, files };
-        }
-        let files = Files::look(paths);
-        Self {
-            loaded: config::load(flags, surroundings),
-            files,
+        let mut paths = surroundings.file_candidates(flags.config.as_deref());
+        let mut attempt = 1;
+        loop {
+            let files = Files::look(paths.clone());
+            let loaded = config::load(flags, surroundings);
+            let mut others = named(&loaded);
+            others.retain(|path| !paths.contains(path));
+            if others.is_empty() || attempt == Self::ATTEMPTS {
+                return Self { loaded, files };
+            }
+            paths.append(&mut others);
+            attempt += 1;
         }
     }
 }

@@ -10,19 +10,19 @@ use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::poll_proceed;
 
 use super::windows::{View, Windows};
 
-/// How much a connection sends before others have their turn, in bytes. A fast client would never make it wait.
-pub(super) const TURN: usize = 4 * 1024 * 1024;
+/// How much goes out for each of the operations that tokio lets a task do before others have their turn, in bytes: those
+/// are 128, and a fast client would never make the task wait.
+pub(super) const OPERATION: usize = 32 * 1024;
 
 /// The socket of a connection.
 #[derive(Debug)]
 pub(in crate::server) struct FileSocket {
     socket: TcpStream,
     windows: Arc<Windows>,
-    /// How much was sent since others had their turn, in bytes.
-    pub(super) sent: usize,
 }
 
 impl FileSocket {
@@ -31,7 +31,6 @@ impl FileSocket {
         Self {
             socket,
             windows: Arc::default(),
-            sent: 0,
         }
     }
 
@@ -46,24 +45,26 @@ impl FileSocket {
         context: &mut Context<'_>,
         view: &View,
     ) -> Poll<io::Result<Option<usize>>> {
-        if self.sent >= TURN {
-            self.sent = 0;
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        // Where the client is gone it would raise SIGPIPE, which Rust's programs ignore.
         let sent = ready!(self.poll_attempt(context, |socket| {
             let mut offset = view.offset;
             match sendfile(socket, &view.file, Some(&mut offset), view.length) {
                 Err(Errno::INVAL | Errno::NOSYS | Errno::PERM) => Ok(None),
                 sent => sent.map(Some),
             }
-        }))?;
-        if sent == Some(0) {
+        }));
+        Poll::Ready(match sent {
             // It was cut since its bytes were promised.
-            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-        }
-        self.sent += sent.unwrap_or(0);
-        Poll::Ready(Ok(sent))
+            Ok(Some(0)) => Err(self.windows.fail(io::ErrorKind::UnexpectedEof.into())),
+            Ok(sent) => {
+                spend(context, sent.unwrap_or(0) / OPERATION);
+                Ok(sent)
+            }
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => {
+                Err(self.windows.fail(error))
+            }
+            Err(error) => Err(error),
+        })
     }
 
     /// Makes an attempt whenever the socket takes something, until it comes to something.
@@ -73,13 +74,7 @@ impl FileSocket {
         attempt: impl Fn(&TcpStream) -> rustix::io::Result<T>,
     ) -> Poll<io::Result<T>> {
         loop {
-            match self.socket.poll_write_ready(context) {
-                Poll::Ready(ready) => ready?,
-                Poll::Pending => {
-                    self.sent = 0;
-                    return Poll::Pending;
-                }
-            }
+            ready!(self.socket.poll_write_ready(context))?;
             let socket = &self.socket;
             let attempted = socket.try_io(Interest::WRITABLE, || Ok(attempt(socket)?));
             match attempted.as_ref().map_err(io::Error::kind) {
@@ -87,6 +82,16 @@ impl FileSocket {
                 _ => return Poll::Ready(attempted),
             }
         }
+    }
+}
+
+/// Takes operations off those that the task may still do.
+fn spend(context: &mut Context<'_>, operations: usize) {
+    for _ in 0..operations {
+        let Poll::Ready(operation) = poll_proceed(context) else {
+            return;
+        };
+        operation.made_progress();
     }
 }
 

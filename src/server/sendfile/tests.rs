@@ -2,14 +2,14 @@
 
 use std::convert::Infallible;
 use std::fs::File;
+use std::future::poll_fn;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::task::noop_waker_ref;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -18,13 +18,15 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::coop::poll_proceed;
 
-use super::socket::TURN;
+use super::socket::OPERATION;
 use super::windows::View;
 use super::*;
 use crate::runtime::Tasks;
 use crate::runtime::executor::HyperExecutor;
 use crate::server::connection;
+use crate::server::greeting::bounded;
 use crate::store::FileSlice;
 
 async fn pair() -> (FileSocket, TcpStream) {
@@ -84,7 +86,7 @@ async fn answered(
         async { Ok::<_, Infallible>(response) }
     });
     let builder = connection::builder(HyperExecutor::new(Tasks::new()));
-    let served = builder.serve_connection(TokioIo::new(socket), service);
+    let served = builder.serve_connection(TokioIo::new(bounded(socket)), service);
     let asked = async {
         let requests = b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nconnection: close\r\n\r\n";
         client.write_all(requests).await.unwrap();
@@ -173,7 +175,8 @@ async fn a_file_that_is_cut_breaks_the_connection_and_nothing_else() {
     let (mut socket, client) = pair().await;
     let (file, content) = file(500_000);
     let slice = slice(file, 0, 500_000);
-    let window = socket.windows().open(&slice).unwrap();
+    let windows = socket.windows().clone();
+    let window = windows.open(&slice).unwrap();
     slice.file.set_len(300_000).unwrap();
     let sent = async {
         let sent = socket.write_all(&window).await;
@@ -182,6 +185,8 @@ async fn a_file_that_is_cut_breaks_the_connection_and_nothing_else() {
     };
     let (error, all) = tokio::join!(sent, received(client));
     assert_eq!(error, io::ErrorKind::UnexpectedEof);
+    assert_eq!(windows.take_fault().unwrap().kind(), error);
+    assert!(windows.take_fault().is_none());
     assert!(all == content[..300_000], "{}", all.len());
 }
 
@@ -202,11 +207,20 @@ async fn where_a_file_cannot_be_sent_its_memory_is_written() {
 #[tokio::test]
 async fn a_fast_client_leaves_others_their_turn() {
     let (mut socket, _client) = pair().await;
-    let (file, _) = file(100);
-    let window = socket.windows().open(&slice(file, 0, 100)).unwrap();
-    socket.sent = TURN;
-    let mut context = Context::from_waker(noop_waker_ref());
-    let mut write = |bytes: &[u8]| Pin::new(&mut socket).poll_write(&mut context, bytes);
-    assert!(write(&window).is_pending());
-    assert!(matches!(write(&window), Poll::Ready(Ok(100))));
+    let (file, content) = file(1_000_000);
+    let window = socket.windows().open(&slice(file, 0, 1_000_000)).unwrap();
+    let (sent, left) = poll_fn(|context| {
+        let Poll::Ready(Ok(sent)) = Pin::new(&mut socket).poll_write(context, &window) else {
+            panic!("nothing is in the way yet");
+        };
+        let mut left = 0;
+        while let Poll::Ready(operation) = poll_proceed(context) {
+            operation.made_progress();
+            left += 1;
+        }
+        Poll::Ready((sent, left))
+    })
+    .await;
+    assert!(sent > 2 * OPERATION && content.len() >= sent, "{sent}");
+    assert!(left + sent / OPERATION < 128, "{left} after {sent}");
 }

@@ -11,7 +11,11 @@ use crate::store::FileSlice;
 
 /// The windows of one connection.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Windows(Mutex<Vec<View>>);
+pub(in crate::server) struct Windows {
+    views: Mutex<Vec<View>>,
+    /// What was wrong with a file that was being sent. The connection ends then.
+    fault: Mutex<Option<io::Error>>,
+}
 
 /// Which part of which file a window shows.
 #[derive(Clone, Debug)]
@@ -64,7 +68,25 @@ impl Windows {
     }
 
     pub(super) fn views(&self) -> MutexGuard<'_, Vec<View>> {
-        self.0.lock().expect("nothing panics while it has the list")
+        let views = self.views.lock();
+        views.expect("nothing panics while it has the list")
+    }
+
+    /// Notes that a file cannot be sent, and returns an error for the connection.
+    pub(in crate::server) fn fail(&self, error: io::Error) -> io::Error {
+        let told = error.kind().into();
+        *self.fault() = Some(error);
+        told
+    }
+
+    /// Returns what was wrong with a file, once.
+    pub(in crate::server) fn take_fault(&self) -> Option<io::Error> {
+        self.fault().take()
+    }
+
+    fn fault(&self) -> MutexGuard<'_, Option<io::Error>> {
+        let fault = self.fault.lock();
+        fault.expect("nothing panics while it has the fault")
     }
 }
 
@@ -103,7 +125,8 @@ fn map(slice: &FileSlice) -> io::Result<Mmap> {
     let length = usize::try_from(slice.length).map_err(|_| io::ErrorKind::FileTooLarge)?;
     let mut options = MmapOptions::new();
     options.offset(slice.offset).len(length);
-    // SAFETY: The memory changes when somebody else writes to the file, and is gone when it is cut. Nothing in this
-    // process looks into it: it goes to the socket, whose write the kernel fails if a part of it is not there.
+    // SAFETY: The memory changes when somebody else writes to the file, and is gone when that is cut. Nothing in this
+    // process looks into it: connections are set up so that hyper does not copy, and their socket does not either. Where
+    // the kernel is given the memory and not the file, it fails the write if a part of it is not there.
     unsafe { options.map(&*slice.file) }
 }
