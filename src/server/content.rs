@@ -235,3 +235,61 @@ impl std::fmt::Debug for Content {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::future::poll_fn;
+    use std::os::unix::fs::FileExt;
+
+    use futures_util::StreamExt;
+    use futures_util::stream;
+    use rustix::fs::{Advice, fadvise};
+
+    use super::*;
+
+    const LENGTH: u64 = SEND_SIZE + READ_SIZE + 3;
+
+    /// Returns all bytes, and how many came at first.
+    async fn taken(file: &Arc<File>, windows: Option<Arc<Windows>>) -> (Vec<u8>, u64) {
+        let slice = FileSlice {
+            file: file.clone(),
+            offset: 5,
+            length: LENGTH,
+        };
+        let pieces = stream::iter([Ok(Piece::File(slice))]).boxed();
+        let reads = Arc::new(Reads::new(Tasks::new()));
+        let mut content = Content::new(pieces, Some(LENGTH), reads);
+        if let Some(windows) = windows {
+            content.through(windows);
+        }
+        let (mut all, mut first) = (Vec::new(), None);
+        while let Some(bytes) = poll_fn(|context| content.poll_next(context)).await {
+            let bytes = bytes.unwrap();
+            first.get_or_insert(bytes.len() as u64);
+            all.extend_from_slice(&bytes);
+        }
+        assert_eq!(content.left(), Some(0));
+        (all, first.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_whole_from_memory_and_disk_through_windows_and_without() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let written: Vec<u8> = (0..LENGTH + 5).map(|at| at.to_le_bytes()[1]).collect();
+        file.write_all_at(&written, 0).unwrap();
+        let windows = Arc::new(Windows::default());
+        let (all, first) = taken(&file, Some(windows.clone())).await;
+        assert!(all == written[5..]);
+        // On some file systems nobody can tell that it is in memory.
+        assert!([SEND_SIZE, READ_SIZE].contains(&first), "{first}");
+        let (all, first) = taken(&file, None).await;
+        assert!(all == written[5..]);
+        assert_eq!(first, READ_SIZE);
+        file.sync_all().unwrap();
+        for windows in [Some(windows), None] {
+            fadvise(&file, 0, None, Advice::DontNeed).unwrap();
+            assert!(taken(&file, windows).await.0 == written[5..]);
+        }
+    }
+}
