@@ -64,8 +64,8 @@ impl FileSlice {
         Ok(Some(buffer.into()))
     }
 
-    /// Tells whether a part of the slice, beginning `at` bytes into it, seems to be in memory: a byte in each
-    /// [`FileSlice::STRIDE`] and the last one are.
+    /// Tells whether a part of the slice, beginning `at` bytes into it, seems to be in memory: a byte in every so many, and
+    /// the last one, are.
     ///
     /// # Errors
     /// As [`FileSlice::read_now`].
