@@ -301,45 +301,41 @@ fn cache(mut answer: ErrorAnswer, subject: &str, kind: Kind, error: &CacheError)
     if missed(error).code == Code::Absence {
         answer.body.code = kind.absence();
     }
-    match error {
-        CacheError::Upstream(UpstreamError::LoginRefused { problem, .. }) => {
-            if let LoginProblem::Suspended { left } = problem {
-                answer.retry_after = Some(*left);
-            }
+    answer.body.detail = detail(error);
+    answer.outcome = error.outcome();
+    if let CacheError::Unsatisfiable(reason) = error {
+        answer.unsatisfiable = Some(*reason);
+    }
+    if let CacheError::Store(_) = error {
+        // What is wrong with the disk is for the log: its words have paths in them.
+        answer.body.message = format!("{subject}: what is kept could not be read or written");
+    }
+    if let CacheError::Upstream(error) = error {
+        answer.retry_after = known_end(error).or(answer.retry_after);
+        if let UpstreamError::LoginRefused { problem, .. } = error {
             let problem = login_problem(problem);
             answer.body.message = format!("{subject}: {LOGIN} {problem}");
         }
-        CacheError::Upstream(
-            UpstreamError::RateLimited { retry_after, .. }
-            | UpstreamError::Resting { retry_after, .. },
-        ) => answer.retry_after = Some(*retry_after),
-        // What is wrong with the disk is for the log: its words have paths in them.
-        CacheError::Store(_) => {
-            answer.body.message = format!("{subject}: what is kept could not be read or written");
+        if let Some(advice) = &answer.body.detail {
+            // Many clients show the message alone.
+            answer.body.message = format!("{}; {advice}", answer.body.message);
         }
-        CacheError::Unsatisfiable(reason) => answer.unsatisfiable = Some(*reason),
-        CacheError::ManifestUnknown(_)
-        | CacheError::BlobUnknown(_)
-        | CacheError::NoTags(_)
-        | CacheError::NotListed(_)
-        | CacheError::Private(_)
-        | CacheError::NotConfigured(_)
-        | CacheError::Upstream(_)
-        | CacheError::WrongContent(_)
-        | CacheError::WrongSize { .. }
-        | CacheError::BadManifest(_)
-        | CacheError::Schema1
-        | CacheError::TooSlow
-        | CacheError::Stopping => {}
     }
-    answer.body.detail = detail(error);
-    if let (CacheError::Upstream(_), Some(advice)) = (error, &answer.body.detail) {
-        // Many clients show the message alone.
-        answer.body.message = format!("{}; {advice}", answer.body.message);
-    }
-    ErrorAnswer {
-        outcome: error.outcome(),
-        ..answer
+    answer
+}
+
+/// Returns how long a failure lasts, where that is known.
+fn known_end(error: &UpstreamError) -> Option<Duration> {
+    if let UpstreamError::RateLimited { retry_after, .. }
+    | UpstreamError::Resting { retry_after, .. }
+    | UpstreamError::LoginRefused {
+        problem: LoginProblem::Suspended { left: retry_after },
+        ..
+    } = error
+    {
+        Some(*retry_after)
+    } else {
+        None
     }
 }
 
@@ -531,10 +527,20 @@ mod tests {
                 useless(LoginProblem::Withheld("auth.other".into())),
                 (failed, ErrorCode::Denied, None),
             ),
+            (
+                UpstreamError::Resting {
+                    host: "r.io".into(),
+                    retry_after: left,
+                    source: None,
+                },
+                (failed, passing, Some(left)),
+            ),
         ] {
+            let again = upstream(&error).again;
             let answer = answer(error);
             let found = (answer.status, answer.body.code, answer.retry_after);
             assert_eq!(found, expected, "{}", answer.body.message);
+            assert_eq!(again != Again::Unsaid, found.2.is_some(), "the table");
         }
     }
 }
