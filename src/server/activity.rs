@@ -75,7 +75,8 @@ impl Activity {
         }
     }
 
-    fn happened(&self) {
+    /// Notes that something happens now.
+    pub fn happened(&self) {
         let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_ms.store(now, Ordering::Release);
     }

@@ -149,7 +149,7 @@ mod tests {
             let mut registry = Registry::default();
             let mut log = begun(Metrics::register(&mut registry));
             log.answered(StatusCode::OK, None);
-            let windows = Arc::new(Windows::default());
+            let windows = Arc::new(Windows::new());
             let reads = Arc::new(Reads::new(Tasks::new()));
             let body = ResponseBody::content(stream::pending().boxed(), Some(9), reads);
             let body = body.through(Some(windows.clone())).logged(log);

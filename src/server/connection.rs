@@ -26,7 +26,7 @@ use crate::telemetry::with_causes;
 /// How long a client may take for the head of its next request: an idle connection is closed after this.
 /// It bounds silence before the first byte as well, and HTTP/2 connections without a stream.
 pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(75);
-/// How long a client may take nothing of an answer that is there, or less than a piece of it.
+/// How long a client may take nothing of an answer that is there.
 pub(super) const TAKE_WITHIN: Duration = Duration::from_mins(5);
 /// When a connection is asked to end because nothing happens on it.
 const QUIET: Patience = Patience {
@@ -126,7 +126,10 @@ impl Http {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = Response<ResponseBody>> + Send + 'static,
     {
-        let activity = Activity::begin();
+        let activity = windows
+            .as_ref()
+            .map_or_else(Activity::begin, |windows| windows.activity().clone());
+        activity.happened();
         let service = service_fn(|request| {
             let open = activity.request();
             // HTTP/2 copies what it sends into frames.
@@ -159,6 +162,11 @@ impl Http {
                 }
             }
         };
+        // The closing line of a request is written when its last bytes are on their way; what befalls them is told here.
+        if let Some(fault) = windows.as_ref().and_then(|windows| windows.take_fault()) {
+            let error = with_causes(&fault);
+            tracing::warn!(client.address = %self.address, error, "a kept file could not be sent: the connection is closed");
+        }
         if let Err(error) = ended {
             let error = with_causes(&*error);
             tracing::debug!(client.address = %self.address, error, "a connection broke");

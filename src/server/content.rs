@@ -22,8 +22,7 @@ use crate::store::{FileSlice, Piece, StoreError};
 
 /// How much is read at once, in bytes. Larger reads cost as much processor time a byte, and more memory a connection.
 const READ_SIZE: u64 = 64 * 1024;
-/// How much of a window goes out at once, in bytes. A client that takes less than this in
-/// [`TAKE_WITHIN`](super::connection::TAKE_WITHIN) counts as gone.
+/// How much of a window goes out at once, in bytes.
 const SEND_SIZE: u64 = 512 * 1024;
 
 /// How files are read, for all connections.
@@ -278,7 +277,7 @@ mod tests {
         let file = Arc::new(tempfile::tempfile().unwrap());
         let written: Vec<u8> = (0..LENGTH + 5).map(|at| at.to_le_bytes()[1]).collect();
         file.write_all_at(&written, 0).unwrap();
-        let windows = Arc::new(Windows::default());
+        let windows = Arc::new(Windows::new());
         let (all, first) = taken(&file, Some(windows.clone())).await;
         assert!(all == written[5..]);
         // On some file systems nobody can tell that it is in memory.

@@ -30,7 +30,7 @@ impl FileSocket {
     pub(in crate::server) fn new(socket: TcpStream) -> Self {
         Self {
             socket,
-            windows: Arc::default(),
+            windows: Arc::new(Windows::new()),
         }
     }
 
@@ -57,6 +57,7 @@ impl FileSocket {
             // It was cut since its bytes were promised.
             Ok(Some(0)) => Err(self.windows.fail(io::ErrorKind::UnexpectedEof.into())),
             Ok(sent) => {
+                self.windows.activity().happened();
                 spend(context, sent.unwrap_or(0) / OPERATION);
                 Ok(sent)
             }

@@ -8,6 +8,7 @@ use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -19,12 +20,14 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::coop::poll_proceed;
+use tokio::time::{Instant, advance};
 
 use super::socket::OPERATION;
 use super::windows::View;
 use super::*;
 use crate::runtime::Tasks;
 use crate::runtime::executor::HyperExecutor;
+use crate::server::activity::Patience;
 use crate::server::connection;
 use crate::server::greeting::bounded;
 use crate::store::FileSlice;
@@ -223,4 +226,22 @@ async fn a_fast_client_leaves_others_their_turn() {
     .await;
     assert!(sent > 2 * OPERATION && content.len() >= sent, "{sent}");
     assert!(left + sent / OPERATION < 128, "{left} after {sent}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_takes_a_part_of_a_window_is_there() {
+    let (mut socket, _client) = pair().await;
+    let (file, _) = file(1_000);
+    let window = socket.windows().open(&slice(file, 0, 1_000)).unwrap();
+    let activity = socket.windows().activity().clone();
+    let _open = activity.request();
+    let patience = Patience {
+        idle: Duration::from_secs(10),
+        stalled: Duration::from_secs(100),
+    };
+    advance(Duration::from_secs(60)).await;
+    socket.write_all(&window).await.unwrap();
+    let from = Instant::now();
+    activity.quiet(patience).await;
+    assert_eq!(from.elapsed(), patience.stalled);
 }

@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use bytes::Bytes;
 use memmap2::{Mmap, MmapOptions};
 
+use crate::server::activity::Activity;
 use crate::store::FileSlice;
 
 /// The windows of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::server) struct Windows {
     views: Mutex<Vec<View>>,
+    /// Of the connection: a client that takes a part of what a window shows is there.
+    activity: Arc<Activity>,
     /// What was wrong with a file that was being sent. The connection ends then.
     fault: Mutex<Option<io::Error>>,
 }
@@ -36,6 +39,20 @@ struct Window {
 }
 
 impl Windows {
+    /// Begins with a connection, which has none.
+    pub(in crate::server) fn new() -> Self {
+        Self {
+            views: Mutex::default(),
+            activity: Activity::begin(),
+            fault: Mutex::default(),
+        }
+    }
+
+    /// Returns what happens on the connection.
+    pub(in crate::server) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
     /// Opens a window onto a part of a file, as long as its bytes are held. `None` where the file cannot be mapped.
     pub(in crate::server) fn open(self: &Arc<Self>, slice: &FileSlice) -> Option<Bytes> {
         let memory = map(slice).ok()?;
